@@ -1,0 +1,2 @@
+// Public entry of the package.
+export type { Log } from '@postcote/wire';

@@ -1,0 +1,114 @@
+// What SMTP sessions need from the world. `postcote` supplies it; tests supply fakes.
+
+import type { LoginRequest, LoginVerdict, MessageWriter } from '@postcote/wire';
+
+/** Authenticates over the auth socket; never throws. */
+export type Login = (request: LoginRequest) => Promise<LoginVerdict>;
+
+/** `absent`: NXDOMAIN or no such record; `failed`: SERVFAIL, time-out or the like (a 450, never a 550). */
+export type DnsAnswer<T> =
+  | { readonly kind: 'found'; readonly records: readonly T[] }
+  | { readonly kind: 'absent'; readonly nxdomain: boolean }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export interface MxRecord {
+  readonly preference: number;
+  readonly exchange: string;
+}
+
+/** Names in A-label form. Every query ends within the port's own time limit. */
+export interface Dns {
+  mx(name: string): Promise<DnsAnswer<MxRecord>>;
+  /** A and AAAA together, as text; failed only when neither could be had. */
+  addresses(name: string): Promise<DnsAnswer<string>>;
+  /** PTR names of an address. */
+  reverse(address: string): Promise<DnsAnswer<string>>;
+  txt(name: string): Promise<DnsAnswer<string>>;
+}
+
+/** A mailbox of an envelope after parsing and unquoting: `"a b"@Example.COM` is `{local: 'a b', domain: 'Example.COM'}`. */
+export interface EnvelopeMailbox {
+  readonly local: string;
+  /** Absent for a bare local part (`RCPT TO:<root>`, `<postmaster>`). */
+  readonly domain?: string;
+}
+
+/** Where Postfix's address resolution puts a recipient's domain (ADDRESS_CLASS_README). */
+export type AddressClass = 'local' | 'virtualAlias' | 'virtualMailbox' | 'relay' | 'default';
+
+export type RecipientVerdict =
+  | { readonly kind: 'known'; readonly class: AddressClass }
+  /** `text` as Postfix words it: `User unknown in local recipient table`. */
+  | { readonly kind: 'unknown'; readonly class: AddressClass; readonly text: string }
+  /** A table could not be read: 451. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+export interface Addresses {
+  /** The class of a domain alone; absent domain means `$myorigin`. */
+  classify(mailbox: EnvelopeMailbox): AddressClass;
+  /** The class, and whether the recipient exists as far as this server can tell. */
+  verify(mailbox: EnvelopeMailbox): Promise<RecipientVerdict>;
+}
+
+export interface ClientInfo {
+  readonly address: string;
+  readonly port: number;
+  /** Verified name, or `unknown`. */
+  readonly name: string;
+  /** PTR name even when it did not verify, or `unknown`. */
+  readonly reverseName: string;
+}
+
+export interface EnvelopeRecipient {
+  readonly address: string;
+  /** DSN (RFC 3461): as given, or absent. */
+  readonly notify?: readonly ('NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY')[];
+  readonly originalRecipient?: string;
+}
+
+export interface AcceptedEnvelope {
+  /** Empty for `<>`. */
+  readonly sender: string;
+  readonly recipients: readonly EnvelopeRecipient[];
+  readonly bodyType?: '7BIT' | '8BITMIME';
+  readonly smtpUtf8: boolean;
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envelopeId?: string;
+  readonly client: ClientInfo;
+  readonly helo: string;
+  readonly protocol: 'SMTP' | 'ESMTP';
+  readonly saslMethod?: string;
+  readonly saslUser?: string;
+  readonly messageSize: number;
+}
+
+export interface AcceptResult {
+  readonly queueId: string;
+}
+
+/** The queue refused: `noSpace` is 452 4.3.1, `tooManyHops` 554 5.4.6, `loop` 451 4.6.0, the rest 451 4.3.0. */
+export class AcceptError extends Error {
+  override readonly name = 'AcceptError';
+  readonly code: 'noSpace' | 'loop' | 'unavailable';
+  constructor(code: 'noSpace' | 'loop' | 'unavailable', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface IncomingMessage extends MessageWriter<AcceptResult> {
+  /** Known from the start, for `Received:` and the log. */
+  readonly queueId: string;
+}
+
+/** The queue's entrance. Octets written are CRLF lines without dot-stuffing, `Received:` first. */
+export interface MessageQueue {
+  /** Throws `AcceptError`. The envelope is fixed: it is complete when DATA begins. */
+  begin(envelope: Omit<AcceptedEnvelope, 'messageSize'>): Promise<IncomingMessage>;
+  /** Whether a message of this many octets may be taken now (`queue_minfree`): false is 452 4.3.1 at MAIL. */
+  hasRoomFor(octets: number): Promise<boolean>;
+}
+
+export interface Clock {
+  now(): Date;
+}
