@@ -1,0 +1,266 @@
+// Runs a protocol session over a real socket: TCP, TLS or a unix socket. The one place where sessions and
+// sockets meet, so buffering, TLS switching, time limits and closing behave alike for every protocol.
+//
+// On failure: a broken connection becomes `session.ended(reason)`, exactly once; nothing is thrown to the caller.
+
+import { type Socket, isIPv6 } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
+import type { Peer, ProtocolSession, SessionHost, TlsInfo } from '../session.ts';
+
+/** Gives the TLS context of the moment: certificates may be exchanged while connections live. */
+export interface TlsProvider {
+  secureContext(): SecureContext;
+  /** Context for a server name (SNI), when there is one of its own. */
+  secureContextFor?(serverName: string): SecureContext | undefined;
+}
+
+export interface DriveOptions {
+  readonly createSession: (host: SessionHost, peer: Peer, tls: TlsInfo | undefined) => ProtocolSession;
+  /** Needed when the session may call `startTls`. */
+  readonly tls?: TlsProvider;
+  /** Milliseconds for a TLS handshake; POSTFIX: smtpd_starttls_timeout. */
+  readonly handshakeTimeout?: number;
+  /** Tells the log why a TLS handshake failed. */
+  readonly onTlsError?: (error: Error) => void;
+  /** Called once when the connection is over or was handed on. */
+  readonly onEnd?: () => void;
+}
+
+export interface DrivenSocket {
+  readonly session: ProtocolSession;
+  /**
+   * Takes the socket away from its session, for splicing. Output already written by the session is still sent
+   * first. The caller owns the socket from here on; the session hears nothing more.
+   */
+  detach(): Socket;
+  /** Ends the connection at once. */
+  destroy(): void;
+}
+
+const DEFAULT_HANDSHAKE_TIMEOUT = 60_000;
+/** A peer that never reads our last words is cut off after this long. */
+const CLOSE_LINGER = 10_000;
+
+/** Starts the session on an accepted socket (already secured, for implicit TLS) and drives it to its end. */
+export function driveSocket(socket: Socket, options: DriveOptions): DrivenSocket {
+  return new SocketDriver(socket, options);
+}
+
+class SocketDriver implements DrivenSocket, SessionHost {
+  readonly session: ProtocolSession;
+  readonly #options: DriveOptions;
+  #socket: Socket;
+  #phase: 'open' | 'switching' | 'closing' | 'over' = 'open';
+  #corked = false;
+  #paused = false;
+  readonly #waiters: (() => void)[] = [];
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#phase === 'open') this.session.receive(chunk);
+  };
+  readonly #onDrain = (): void => this.#releaseWaiters();
+  readonly #onEnd = (): void => this.#finish('connection closed by peer');
+  readonly #onClose = (): void => this.#finish('connection closed');
+  readonly #onError = (error: Error): void => {
+    this.#finish(error.message);
+    this.#socket.destroy();
+  };
+  readonly #onTimeout = (): void => {
+    if (this.#phase === 'open') this.session.timedOut();
+  };
+
+  constructor(socket: Socket, options: DriveOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    socket.setNoDelay(true);
+    this.session = options.createSession(
+      this,
+      peerOf(socket),
+      socket instanceof TLSSocket ? describeTls(socket) : undefined,
+    );
+    this.#listen();
+    this.session.start();
+  }
+
+  write(bytes: string | Uint8Array): boolean {
+    if (this.#phase !== 'open') return true;
+    this.#cork();
+    return this.#socket.write(bytes);
+  }
+
+  drained(): Promise<void> {
+    if (this.#phase !== 'open' || !this.#socket.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#phase === 'open') this.#socket.resume();
+  }
+
+  startTls(): void {
+    const tls = this.#options.tls;
+    if (this.#phase !== 'open' || tls === undefined) return;
+    this.#phase = 'switching';
+    const plain = this.#socket;
+    plain.pause();
+    this.#uncork();
+    // The reply to STARTTLS must have left before the handshake starts on the same socket.
+    plain.write('', () => this.#upgrade(plain, tls));
+  }
+
+  close(): void {
+    if (this.#phase === 'over' || this.#phase === 'closing') return;
+    this.#phase = 'closing';
+    this.#uncork();
+    const socket = this.#socket;
+    socket.end();
+    // Read on and drop, so that our last words are not lost to a reset.
+    socket.resume();
+    const linger = setTimeout(() => socket.destroy(), CLOSE_LINGER);
+    linger.unref();
+    socket.once('close', () => clearTimeout(linger));
+    this.#releaseWaiters();
+  }
+
+  setIdleTimeout(ms: number): void {
+    this.#socket.setTimeout(ms);
+  }
+
+  detach(): Socket {
+    this.#uncork();
+    const socket = this.#socket;
+    this.#unlisten();
+    socket.pause();
+    socket.setTimeout(0);
+    this.#phase = 'over';
+    this.#releaseWaiters();
+    this.#options.onEnd?.();
+    return socket;
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #upgrade(plain: Socket, tls: TlsProvider): void {
+    if (this.#phase !== 'switching') return;
+    this.#unlisten();
+    // RFC 3207 §4.2: what the client sent before the handshake is dropped, not run.
+    while (plain.read() !== null);
+    const secured = new TLSSocket(plain, {
+      isServer: true,
+      secureContext: tls.secureContext(),
+      SNICallback: (name, done) => done(null, tls.secureContextFor?.(name) ?? tls.secureContext()),
+    });
+    this.#socket = secured;
+    const limit = setTimeout(
+      () => secured.destroy(new Error('TLS handshake timed out')),
+      this.#options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT,
+    );
+    const failed = (error?: Error): void => {
+      clearTimeout(limit);
+      if (error !== undefined) this.#options.onTlsError?.(error);
+      this.#finish(error === undefined ? 'connection closed during TLS handshake' : error.message);
+      secured.destroy();
+    };
+    // The socket beneath may fail on its own (a reset in the handshake) and must never throw unheard.
+    plain.on('error', () => secured.destroy());
+    secured.on('error', failed);
+    secured.once('close', failed);
+    secured.once('secure', () => {
+      clearTimeout(limit);
+      secured.off('error', failed);
+      secured.off('close', failed);
+      if (this.#phase !== 'switching') return;
+      this.#phase = 'open';
+      this.#listen();
+      if (this.#paused) secured.pause();
+      this.session.secured(describeTls(secured));
+    });
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    socket.on('data', this.#onData);
+    socket.on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onClose);
+    socket.on('error', this.#onError);
+    socket.on('timeout', this.#onTimeout);
+  }
+
+  #unlisten(): void {
+    const socket = this.#socket;
+    socket.off('data', this.#onData);
+    socket.off('drain', this.#onDrain);
+    socket.off('end', this.#onEnd);
+    socket.off('close', this.#onClose);
+    socket.off('error', this.#onError);
+    socket.off('timeout', this.#onTimeout);
+  }
+
+  #finish(reason: string): void {
+    if (this.#phase === 'over') return;
+    const closedByUs = this.#phase === 'closing';
+    this.#phase = 'over';
+    this.#uncork();
+    this.#releaseWaiters();
+    if (!closedByUs && !this.#socket.destroyed) this.#socket.end();
+    this.session.ended(closedByUs ? 'closed' : reason);
+    this.#options.onEnd?.();
+  }
+
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    setImmediate(() => this.#uncork());
+  }
+
+  #uncork(): void {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  }
+
+  #releaseWaiters(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+}
+
+/** Where a socket leads, in the spelling logs and access lists use. */
+export function peerOf(socket: Socket): Peer {
+  return {
+    remoteAddress: plainAddress(socket.remoteAddress ?? 'unknown'),
+    remotePort: socket.remotePort ?? 0,
+    localAddress: plainAddress(socket.localAddress ?? 'unknown'),
+    localPort: socket.localPort ?? 0,
+  };
+}
+
+function plainAddress(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  // A link-local address carries its interface: `fe80::1%eth0`.
+  return isIPv6(address) ? address.replace(/%.*$/, '') : address;
+}
+
+/** The facts of a finished handshake. Node does not tell key sizes; they follow from the cipher's name. */
+export function describeTls(socket: TLSSocket): TlsInfo {
+  const cipher = socket.getCipher();
+  const bits = /AES_?256|CHACHA20/i.test(cipher.name) ? 256 : /3DES|DES-CBC3/i.test(cipher.name) ? 168 : 128;
+  const info = {
+    protocol: socket.getProtocol() ?? 'unknown',
+    cipher: cipher.name,
+    usedBits: bits,
+    algorithmBits: bits,
+  };
+  const serverName = (socket as TLSSocket & { servername?: string | false }).servername;
+  return typeof serverName === 'string' && serverName !== '' ? { ...info, serverName } : info;
+}

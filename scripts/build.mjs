@@ -1,0 +1,41 @@
+// Compiles the processes of postcote into dist/: one lean bundle each, since what a worker loads decides its
+// memory. Native packages stay outside. Runs in under a second; types are checked elsewhere (`pnpm types`).
+import { build } from 'esbuild';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const out = join(root, 'dist');
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out);
+
+const result = await build({
+  entryPoints: {
+    cli: join(root, 'packages/postcote/src/cli.ts'),
+    supervisor: join(root, 'packages/postcote/src/supervisor/main.ts'),
+    front: join(root, 'packages/postcote/src/front/main.ts'),
+    authenticator: join(root, 'packages/postcote/src/authenticator/main.ts'),
+    worker: join(root, 'packages/postcote/src/worker/main.ts'),
+    'queue-thread': join(root, 'packages/queue/src/edge/queue-thread.ts'),
+  },
+  outdir: out,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  sourcemap: 'linked',
+  metafile: true,
+  legalComments: 'none',
+  // Found at run time through packages/postcote/node_modules (see `nodePaths` in launch.ts).
+  external: ['better-sqlite3', 'authenticate-pam'],
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+  logLevel: 'warning',
+});
+writeFileSync(join(out, 'package.json'), '{ "type": "module" }\n');
+if (process.argv.includes('--sizes')) {
+  for (const [file, { bytes }] of Object.entries(result.metafile.outputs)) {
+    if (file.endsWith('.js')) console.log(`${(bytes / 1024).toFixed(0).padStart(6)} KiB  ${file}`);
+  }
+}
