@@ -1,0 +1,110 @@
+// What our processes tell one another over the channel between parent and child. Control only; mail travels over
+// sockets. Every message is a plain value with a `type`; sockets ride along as handles.
+
+import type { LoginRequest } from '@postcote/wire';
+
+/** Where the configuration and the data are; the same for all processes of one server. */
+export interface ServerPaths {
+  readonly postfixDirectory: string;
+  readonly dovecotConf: string;
+  readonly dataDirectory: string;
+  /** Development only: accounts from a file in place of PAM and the system's users. */
+  readonly usersFile?: string;
+  readonly logFile?: string;
+}
+
+/** An account as the privileged side resolved it. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** A bound socket that a child finds among its descriptors. */
+export interface PassedListener {
+  readonly fd: number;
+  readonly protocol: 'smtp' | 'imap' | 'pop3';
+  readonly implicitTls: boolean;
+  /** Which of the configuration's listeners this is: `smtp inet`, `imaps`, for the log and the settings. */
+  readonly service: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+  /** For the log when the pair is refused. */
+  readonly source: string;
+}
+
+export type SupervisorToFront =
+  | {
+      readonly type: 'start';
+      readonly paths: ServerPaths;
+      readonly listeners: readonly PassedListener[];
+      readonly smtpTls?: TlsFiles;
+      readonly mailboxTls?: TlsFiles;
+      readonly authSocket: string;
+      readonly deliverSocket: string;
+      readonly queueDirectory: string;
+    }
+  | { readonly type: 'reload'; readonly smtpTls?: TlsFiles; readonly mailboxTls?: TlsFiles }
+  | { readonly type: 'shutDown' };
+
+export type FrontToSupervisor =
+  | { readonly type: 'ready' }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'reloaded' };
+
+export type SupervisorToAuthenticator =
+  | {
+      readonly type: 'start';
+      readonly paths: ServerPaths;
+      readonly listenerFd: number;
+      readonly loopbackOnly: boolean;
+      readonly developer: boolean;
+    }
+  | { readonly type: 'shutDown' };
+
+/** With the connection to hand on as the message's handle. */
+export interface GrantMessage {
+  readonly type: 'grant';
+  readonly account: Account;
+  readonly request: Omit<LoginRequest, 'password'>;
+  readonly handOff: unknown;
+}
+
+export type AuthenticatorToSupervisor = { readonly type: 'ready' } | GrantMessage;
+
+/** What a worker must know of the configuration; plain, so that it can be sent. */
+export interface WorkerSettings {
+  readonly mailLocation: string;
+  readonly dovecotConf: string;
+  readonly logFile?: string;
+}
+
+export type SupervisorToWorker =
+  | {
+      readonly type: 'assign';
+      readonly account: Account;
+      readonly changeIdentity: boolean;
+      readonly paths: ServerPaths;
+    }
+  | {
+      readonly type: 'connection';
+      readonly kind: 'imap' | 'pop3';
+      readonly handOff: unknown;
+      readonly remoteAddress: string;
+    }
+  | { readonly type: 'connection'; readonly kind: 'deliver' }
+  | { readonly type: 'ping' }
+  | { readonly type: 'leave' }
+  | { readonly type: 'shutDown' };
+
+export type WorkerToSupervisor =
+  | { readonly type: 'started' }
+  | { readonly type: 'pong' }
+  /** Nothing to do since the `connections`th connection was handed over: may leave. */
+  | { readonly type: 'idle'; readonly connections: number };

@@ -1,0 +1,81 @@
+// One of our processes as its parent sees it: typed messages both ways, descriptors passed at birth, an end.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+
+export interface ChildOptions<FromChild> {
+  /** Entry beside this file: `front` runs `front.js`. */
+  readonly entry: 'front' | 'authenticator' | 'worker';
+  /** Both or neither: uid alone would leave the group root (docs/architecture.md). */
+  readonly identity?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Descriptors the child finds as 4, 5, … */
+  readonly fds?: readonly number[];
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly nodeOptions?: readonly string[];
+  readonly onMessage: (message: FromChild, socket: Socket | undefined) => void;
+  readonly onExit: (reason: string, failed: boolean) => void;
+}
+
+/** The first descriptor after standard input, output, error and the channel. */
+export const FIRST_PASSED_FD = 4;
+
+export class Child<ToChild, FromChild> {
+  readonly #process: ChildProcess;
+  #over = false;
+
+  constructor(options: ChildOptions<FromChild>) {
+    this.#process = spawn(
+      process.execPath,
+      [...(options.nodeOptions ?? []), join(import.meta.dirname, `${options.entry}.js`)],
+      {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...(options.fds ?? [])],
+        env: options.environment ?? process.env,
+        cwd: '/',
+        // A terminal's Ctrl-C reaches the supervisor alone, which then stops the others in order.
+        detached: true,
+        ...(options.identity === undefined ? {} : options.identity),
+      },
+    );
+    this.#process.on('message', (message, handle) =>
+      options.onMessage(message as FromChild, handle as Socket | undefined),
+    );
+    const exit = (reason: string, failed: boolean): void => {
+      if (this.#over) return;
+      this.#over = true;
+      options.onExit(reason, failed);
+    };
+    this.#process.on('error', (error) => exit(error.message, true));
+    this.#process.on('exit', (code, signal) =>
+      exit(signal === null ? `exit status ${code}` : `killed by ${signal}`, code !== 0),
+    );
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Sends, with a connection that then belongs to the child. False when the child is gone. */
+  send(message: ToChild, socket?: Socket, onSent?: (error: Error | null) => void): boolean {
+    if (this.#over || !this.#process.connected) return false;
+    this.#process.send(message as object, socket, { keepOpen: false }, onSent ?? (() => {}));
+    return true;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (!this.#over) this.#process.kill(signal);
+  }
+
+  /** Settles when the process has ended. */
+  ended(): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#process.once('exit', () => resolve());
+      this.#process.once('error', () => resolve());
+    });
+  }
+}

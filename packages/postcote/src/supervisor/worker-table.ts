@@ -1,0 +1,188 @@
+// The mailbox workers: at most one serves a user, under that user's uid, and it is the single writer of that
+// user's mail. Hands connections to them, launches them, ends them when they hang, and lets them leave when idle.
+//
+// Leaving is a handshake: a worker that has nothing to do says how many connections it was given; only when that
+// is all there ever were does it get `leave`, so no connection is ever sent to a process on its way out.
+
+import type { Socket } from 'node:net';
+import type { Log } from '@postcote/wire';
+import type { Account, SupervisorToWorker, WorkerToSupervisor } from '../ipc.ts';
+import type { Child } from './child.ts';
+
+export type WorkerChild = Child<SupervisorToWorker, WorkerToSupervisor>;
+
+export interface WorkerTableOptions {
+  readonly launch: (
+    onMessage: (message: WorkerToSupervisor) => void,
+    onExit: (reason: string, failed: boolean) => void,
+  ) => WorkerChild;
+  /** The `assign` message for an account. */
+  readonly assignment: (account: Account) => SupervisorToWorker;
+  readonly log: Log;
+  /** POSTFIX: default_process_limit (100). */
+  readonly maxWorkers: number;
+  /** Milliseconds between pings; a worker that misses three is ended. */
+  readonly pingInterval?: number;
+}
+
+export class WorkersBusy extends Error {
+  override readonly name = 'WorkersBusy';
+}
+
+interface Worker {
+  readonly child: WorkerChild;
+  account: Account | undefined;
+  connections: number;
+  missedPings: number;
+  leaving: boolean;
+}
+
+const PING_INTERVAL = 5_000;
+const MISSED_PINGS = 4;
+const FIRST_PAUSE = 200;
+const LONGEST_PAUSE = 30_000;
+
+export class WorkerTable {
+  readonly #options: WorkerTableOptions;
+  readonly #byUser = new Map<string, Worker>();
+  readonly #leaving = new Set<Worker>();
+  /** Users whose workers failed: not before this time again. */
+  readonly #backOff = new Map<string, { readonly until: number; readonly pause: number }>();
+  readonly #pings: NodeJS.Timeout;
+  #spare: Worker | undefined;
+  #stopping = false;
+
+  constructor(options: WorkerTableOptions) {
+    this.#options = options;
+    this.#pings = setInterval(() => this.#pingAll(), options.pingInterval ?? PING_INTERVAL);
+    this.#keepSpare();
+  }
+
+  /** How many workers serve somebody. */
+  get size(): number {
+    return this.#byUser.size;
+  }
+
+  /**
+   * Gives a connection to the account's worker, launching one when needed. Throws `WorkersBusy` when there can be
+   * none now; the caller keeps the socket then.
+   */
+  handOver(
+    account: Account,
+    message: Extract<SupervisorToWorker, { type: 'connection' }>,
+    socket: Socket,
+  ): void {
+    const worker = this.#byUser.get(account.name) ?? this.#assign(account);
+    worker.connections += 1;
+    worker.child.send(message, socket, (error) => {
+      if (error !== null) socket.destroy();
+    });
+  }
+
+  /** Asks all to finish and waits; whoever is still there after `patience` milliseconds is killed. */
+  async stop(patience: number): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#pings);
+    const all = [...this.#byUser.values(), ...this.#leaving];
+    this.#spare?.child.kill('SIGKILL');
+    for (const { child } of all) child.send({ type: 'shutDown' });
+    const kill = setTimeout(() => {
+      for (const { child } of all) child.kill('SIGKILL');
+    }, patience);
+    await Promise.all(all.map(({ child }) => child.ended()));
+    clearTimeout(kill);
+  }
+
+  #assign(account: Account): Worker {
+    const backOff = this.#backOff.get(account.name);
+    if (backOff !== undefined && backOff.until > performance.now())
+      throw new WorkersBusy(`the mailbox worker of ${account.name} failed a moment ago`);
+    if (this.#byUser.size >= this.#options.maxWorkers)
+      throw new WorkersBusy(`all ${this.#options.maxWorkers} mailbox workers are in use`);
+    const worker = this.#spare ?? this.#launch();
+    this.#spare = undefined;
+    worker.account = account;
+    this.#byUser.set(account.name, worker);
+    worker.child.send(this.#options.assignment(account));
+    // After the hand-over of the moment, not before it.
+    setImmediate(() => this.#keepSpare());
+    return worker;
+  }
+
+  #keepSpare(): void {
+    if (this.#spare === undefined && !this.#stopping) this.#spare = this.#launch();
+  }
+
+  #launch(): Worker {
+    const worker: Worker = {
+      child: this.#options.launch(
+        (message) => this.#hear(worker, message),
+        (reason, failed) => this.#ended(worker, reason, failed),
+      ),
+      account: undefined,
+      connections: 0,
+      missedPings: 0,
+      leaving: false,
+    };
+    return worker;
+  }
+
+  #hear(worker: Worker, message: WorkerToSupervisor): void {
+    switch (message.type) {
+      case 'pong':
+        worker.missedPings = 0;
+        return;
+      case 'idle':
+        if (worker.account === undefined || message.connections !== worker.connections) return;
+        this.#byUser.delete(worker.account.name);
+        this.#backOff.delete(worker.account.name);
+        worker.leaving = true;
+        this.#leaving.add(worker);
+        worker.child.send({ type: 'leave' });
+        return;
+      case 'started':
+        return;
+    }
+  }
+
+  #ended(worker: Worker, reason: string, failed: boolean): void {
+    this.#leaving.delete(worker);
+    if (this.#spare === worker) this.#spare = undefined;
+    const { account } = worker;
+    if (account !== undefined && this.#byUser.get(account.name) === worker) this.#byUser.delete(account.name);
+    if (this.#stopping || (worker.leaving && !failed)) return;
+    if (account === undefined) {
+      this.#options.log('error', 'postcote', `supervisor: a spare mailbox worker ended: ${reason}`);
+      setTimeout(() => this.#keepSpare(), LONGEST_PAUSE).unref();
+      return;
+    }
+    const last = this.#backOff.get(account.name)?.pause ?? FIRST_PAUSE / 2;
+    const pause = Math.min(last * 2, LONGEST_PAUSE);
+    this.#backOff.set(account.name, { until: performance.now() + pause, pause });
+    this.#options.log(
+      'error',
+      'postcote',
+      `supervisor: the mailbox worker of ${account.name} (pid ${worker.child.pid}) ended: ${reason}; ` +
+        `its sessions are closed and mail for it waits, next start in ${pause} ms at the earliest`,
+    );
+  }
+
+  #pingAll(): void {
+    for (const worker of [...this.#byUser.values(), ...this.#leaving]) {
+      worker.missedPings += 1;
+      if (worker.missedPings > MISSED_PINGS) {
+        this.#options.log(
+          'error',
+          'postcote',
+          `supervisor: the mailbox worker of ${worker.account?.name} (pid ${worker.child.pid}) does not answer and is ended`,
+        );
+        worker.child.kill('SIGKILL');
+      } else {
+        worker.child.send({ type: 'ping' });
+      }
+    }
+    const now = performance.now();
+    for (const [name, { until, pause }] of this.#backOff)
+      if (until + pause * 10 < now) this.#backOff.delete(name);
+  }
+}
