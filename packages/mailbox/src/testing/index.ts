@@ -1,0 +1,2 @@
+export { openMemoryStore } from '../memory-store.ts';
+export type { MemoryStore, MemoryStoreOptions, OutsideChanges, SeedMessage } from '../memory-store.ts';
