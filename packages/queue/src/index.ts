@@ -1,2 +1,27 @@
 // Public entry of the package.
-export type { Log } from '@postcote/wire';
+export type {
+  Destination,
+  EnvelopeClient,
+  EnvelopeRecipient,
+  MessageEnvelope,
+  Notify,
+  QueueEnvelope,
+  QueuedRecipient,
+} from './envelope.ts';
+export { QueueError } from './ports.ts';
+export type {
+  Deliverer,
+  DeliveryJob,
+  DeliveryResult,
+  MessageBody,
+  QueueClock,
+  Resolution,
+  Resolve,
+  ResolvedRecipient,
+  Route,
+} from './ports.ts';
+export { defaultQueueSettings } from './settings.ts';
+export type { QueueSettings } from './settings.ts';
+export { formatQueueId, parseQueueId } from './queue-id.ts';
+export { nextAttempt } from './schedule.ts';
+export { formatDelay, formatDeliveryLine } from './log-lines.ts';

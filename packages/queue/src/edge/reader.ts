@@ -1,0 +1,111 @@
+// Reads stored messages back into the shapes the scheduler and the lists use.
+
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MessageEnvelope, Notify, QueuedRecipient } from '../envelope.ts';
+import type { MessageBody, Route } from '../ports.ts';
+import type { DueWindow, QueuedMessage, ScheduleStore, Settlement } from '../scheduler.ts';
+import type { QueueCounts, StoredMessage, StoredRecipient } from './protocol.ts';
+import { spooledBody } from './spool.ts';
+import type { QueueStore } from './store.ts';
+
+export interface RecipientDetails {
+  readonly notify?: readonly Notify[];
+  readonly originalRecipient?: string;
+}
+
+export interface ListedMessage extends Omit<StoredMessage, 'recipients'> {
+  readonly recipients: readonly (QueuedRecipient & {
+    readonly dsn: string | undefined;
+    readonly reason: string | undefined;
+  })[];
+}
+
+export class QueueReader implements ScheduleStore {
+  readonly #store: QueueStore;
+  readonly #spoolFolder: string;
+  readonly #route: Route | undefined;
+
+  constructor(store: QueueStore, spoolFolder: string, route: Route | undefined) {
+    this.#store = store;
+    this.#spoolFolder = spoolFolder;
+    this.#route = route;
+  }
+
+  settle(settlement: Settlement, spooled: boolean): void {
+    this.#store.settle({ kind: 'settle', ...settlement }, spooled);
+  }
+
+  async readDue(query: Parameters<ScheduleStore['readDue']>[0]): Promise<DueWindow> {
+    const rows = (await this.#store.read({ kind: 'due', ...query })) as readonly StoredMessage[];
+    const last = rows.at(-1);
+    const messages = rows.map((row) => this.#readMessage(row));
+    if (last === undefined || last.nextAttempt === null) return { messages };
+    return { messages, next: { nextAttempt: last.nextAttempt, id: last.id } };
+  }
+
+  async readMore(id: number, afterRecipient: number): Promise<QueuedMessage | undefined> {
+    const row = (await this.#store.read({ kind: 'message', id, afterRecipient })) as
+      | StoredMessage
+      | undefined;
+    return row === undefined ? undefined : this.#readMessage(row);
+  }
+
+  async message(id: number): Promise<StoredMessage | undefined> {
+    return (await this.#store.read({ kind: 'message', id, afterRecipient: -1 })) as StoredMessage | undefined;
+  }
+
+  async counts(): Promise<QueueCounts> {
+    return (await this.#store.read({ kind: 'counts' })) as QueueCounts;
+  }
+
+  async list(after: number, limit: number): Promise<ListedMessage[]> {
+    const rows = (await this.#store.read({ kind: 'list', after, limit })) as readonly StoredMessage[];
+    return rows.map((row) => ({
+      ...row,
+      recipients: row.recipients.map((recipient) => ({
+        ...readRecipient(recipient),
+        dsn: recipient.dsn ?? undefined,
+        reason: recipient.reason ?? undefined,
+      })),
+    }));
+  }
+
+  async openBody(message: QueuedMessage): Promise<MessageBody> {
+    if (message.spool !== null) {
+      const path = join(this.#spoolFolder, message.spool);
+      await access(path);
+      return spooledBody(path, message.size);
+    }
+    const octets = await this.#store.read({ kind: 'body', id: message.id });
+    if (!(octets instanceof Uint8Array)) throw new Error('the message is no longer in the queue');
+    return { kind: 'octets', size: octets.length, octets };
+  }
+
+  #readMessage(row: StoredMessage): QueuedMessage {
+    return {
+      id: row.id,
+      queueId: row.queueId,
+      envelope: JSON.parse(row.envelope) as MessageEnvelope,
+      arrivedAt: row.arrivedAt,
+      size: row.size,
+      spool: row.spool,
+      recipients: row.recipients.map((stored) => {
+        const recipient = readRecipient(stored);
+        return this.#route === undefined ? recipient : { ...recipient, destination: this.#route(recipient) };
+      }),
+      partial: row.partial,
+    };
+  }
+}
+
+function readRecipient(stored: StoredRecipient): QueuedRecipient {
+  const details = stored.details === null ? {} : (JSON.parse(stored.details) as RecipientDetails);
+  return {
+    index: stored.index,
+    address: stored.address,
+    original: stored.original,
+    destination: { transport: stored.transport, nexthop: stored.nexthop },
+    ...details,
+  };
+}

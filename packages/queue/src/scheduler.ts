@@ -1,0 +1,465 @@
+// Postfix's queue manager: which messages are active, which job runs when, what becomes of their recipients.
+//
+// Fresh mail is tried at once from memory. What is deferred waits in the database, ordered by its next attempt,
+// and is read in windows by a queue run; at most half of the active queue comes from there, so a backlog never
+// keeps fresh mail waiting. A message leaves the active queue when every recipient was tried: removed when all
+// are done, else with a time for the next attempt.
+//
+// Nothing is bounced yet: a permanent failure is logged and waits like a temporary one.
+
+import { Dispatcher } from './dispatcher.ts';
+import type { Destination, MessageEnvelope, QueuedRecipient } from './envelope.ts';
+import { formatDeliveryLine } from './log-lines.ts';
+import type { Deliverer, DeliveryJob, DeliveryResult, MessageBody, QueueClock } from './ports.ts';
+import { nextAttempt } from './schedule.ts';
+import type { QueueSettings } from './settings.ts';
+import type { Log } from '@postcote/wire';
+
+/** A message as it enters the active queue, fresh or read back. */
+export interface QueuedMessage {
+  readonly id: number;
+  readonly queueId: string;
+  readonly envelope: MessageEnvelope;
+  readonly arrivedAt: number;
+  readonly size: number;
+  readonly spool: string | null;
+  readonly recipients: readonly QueuedRecipient[];
+  /** There are recipients beyond these, to be read when these were tried. */
+  readonly partial: boolean;
+}
+
+export interface Settlement {
+  readonly id: number;
+  readonly done: number[];
+  readonly deferred: { readonly index: number; readonly dsn: string; readonly reason: string }[];
+  nextAttempt?: number | null;
+  attemptedAt?: number;
+  remove: boolean;
+}
+
+/** A place in the order of next attempts. */
+export interface DuePlace {
+  readonly nextAttempt: number;
+  readonly id: number;
+}
+
+export interface DueWindow {
+  readonly messages: readonly QueuedMessage[];
+  /** Where the next window begins; absent when there is nothing more. */
+  readonly next?: DuePlace;
+}
+
+/** The database as the scheduler sees it. */
+export interface ScheduleStore {
+  settle(settlement: Settlement, spooled: boolean): void;
+  readDue(query: {
+    readonly until: number;
+    readonly attemptedBefore: number;
+    readonly after: DuePlace;
+    readonly limit: number;
+  }): Promise<DueWindow>;
+  readMore(id: number, afterRecipient: number): Promise<QueuedMessage | undefined>;
+  openBody(message: QueuedMessage): Promise<MessageBody>;
+}
+
+interface ActiveMessage {
+  readonly message: QueuedMessage;
+  readonly activeAt: number;
+  octets: Uint8Array | undefined;
+  jobs: number;
+  left: number;
+  more: boolean;
+  lastRecipient: number;
+  held: boolean;
+}
+
+interface Job {
+  readonly active: ActiveMessage;
+  readonly destination: Destination;
+  readonly recipients: readonly QueuedRecipient[];
+}
+
+interface QueueRun {
+  readonly until: number;
+  readonly attemptedBefore: number;
+  after: DuePlace;
+}
+
+export interface SchedulerOptions {
+  readonly store: ScheduleStore;
+  readonly deliverer: Deliverer;
+  readonly clock: QueueClock;
+  readonly log: Log;
+  settings(): QueueSettings;
+}
+
+const WINDOW = 100;
+const START: DuePlace = { nextAttempt: -1, id: -1 };
+/** Jobs ended without a delivery in one turn of the event loop. */
+const SUSPENDED_PER_TURN = 100;
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #dispatcher: Dispatcher<Job>;
+  readonly #active = new Map<number, ActiveMessage>();
+  readonly #down = new Map<string, { readonly until: number; readonly dsn: string; readonly text: string }>();
+  #cached = 0;
+  /** Fresh messages being committed, which will want a place. */
+  #promised = 0;
+  #run: QueueRun | undefined;
+  #runAgain = false;
+  #reading = false;
+  #started = false;
+  #stopped = false;
+  #pumpLater = false;
+  #cancelTick: (() => void) | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#dispatcher = new Dispatcher<Job>({
+      get processLimit() {
+        return options.settings().processLimit;
+      },
+      destinationLimit: (transport) => {
+        const settings = options.settings();
+        return settings.transportConcurrency[transport] ?? settings.destinationConcurrency;
+      },
+    });
+  }
+
+  get counts(): { readonly active: number; readonly running: number; readonly cachedOctets: number } {
+    return { active: this.#active.size, running: this.#dispatcher.running, cachedOctets: this.#cached };
+  }
+
+  isActive(id: number): boolean {
+    return this.#active.has(id);
+  }
+
+  /** Whether a fresh message may stay in memory; if so it must be followed by `admit` or `forgo`. */
+  promise(): boolean {
+    if (this.#active.size + this.#promised >= this.#options.settings().activeLimit) return false;
+    this.#promised++;
+    return true;
+  }
+
+  /** A promised message was not kept. */
+  forgo(): void {
+    this.#promised--;
+  }
+
+  admit(message: QueuedMessage, octets: Uint8Array | undefined): void {
+    this.#promised--;
+    this.#activate(message, octets);
+    this.#pump();
+  }
+
+  /** A message was committed without a place in memory: a queue run has to find it. */
+  noteWaiting(): void {
+    if (this.#run === undefined) this.#beginRun(false);
+    else this.#runAgain = true;
+  }
+
+  start(): void {
+    this.#started = true;
+    this.#beginRun(false);
+    this.#tick();
+    this.#pump();
+  }
+
+  /** Tries everything that is not held now. */
+  flush(): void {
+    this.#down.clear();
+    this.#beginRun(true);
+  }
+
+  /** Stops what waits; what runs goes on. */
+  drop(id: number): void {
+    const active = this.#active.get(id);
+    if (active !== undefined) active.held = true;
+  }
+
+  /** Starts no more deliveries, and settles when those under way have ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTick?.();
+    if (this.#dispatcher.running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #tick(): void {
+    const { clock, settings } = this.#options;
+    this.#cancelTick = clock.after(settings().queueRunDelay, () => {
+      const now = clock.now();
+      for (const [key, down] of this.#down) if (down.until <= now) this.#down.delete(key);
+      if (this.#run === undefined) this.#beginRun(false);
+      this.#tick();
+    });
+  }
+
+  #beginRun(everything: boolean): void {
+    if (!this.#started || this.#stopped) return;
+    const now = this.#options.clock.now();
+    this.#run = everything
+      ? { until: Number.MAX_SAFE_INTEGER, attemptedBefore: now, after: START }
+      : { until: now, attemptedBefore: Number.MAX_SAFE_INTEGER, after: START };
+    this.#runAgain = false;
+    void this.#fill();
+  }
+
+  /** Reads windows of due messages while there is room for them. */
+  async #fill(): Promise<void> {
+    if (this.#reading) return;
+    this.#reading = true;
+    try {
+      while (this.#run !== undefined && !this.#stopped && this.#active.size < this.#backlogLimit()) {
+        const run = this.#run;
+        const window = await this.#options.store.readDue({ ...run, limit: WINDOW });
+        if (this.#stopped) return;
+        for (const message of window.messages) this.#takeUp(message);
+        this.#pump();
+        if (this.#run !== run) continue;
+        if (window.next !== undefined) run.after = window.next;
+        else if (this.#runAgain) this.#beginRun(false);
+        else this.#run = undefined;
+      }
+    } catch (error) {
+      this.#options.log('error', 'postfix/qmgr', `reading the queue failed: ${describe(error)}`);
+      this.#run = undefined;
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #backlogLimit(): number {
+    return Math.max(1, Math.floor(this.#options.settings().activeLimit / 2));
+  }
+
+  #takeUp(message: QueuedMessage): void {
+    if (this.#active.has(message.id)) return;
+    const spooled = message.spool !== null;
+    this.#options.store.settle(
+      { id: message.id, done: [], deferred: [], nextAttempt: null, remove: false },
+      spooled,
+    );
+    this.#activate(message, undefined);
+  }
+
+  #activate(message: QueuedMessage, octets: Uint8Array | undefined): void {
+    const { log, clock, settings } = this.#options;
+    const keep = octets !== undefined && this.#cached + octets.length <= settings().cacheLimit;
+    if (keep) this.#cached += octets.length;
+    const active: ActiveMessage = {
+      message,
+      activeAt: clock.now(),
+      octets: keep ? octets : undefined,
+      jobs: 0,
+      left: 0,
+      more: message.partial,
+      lastRecipient: -1,
+      held: false,
+    };
+    this.#active.set(message.id, active);
+    log(
+      'info',
+      'postfix/qmgr',
+      `${message.queueId}: from=<${message.envelope.sender}>, size=${message.size}, nrcpt=${message.recipients.length} (queue active)`,
+    );
+    this.#addJobs(active, message.recipients);
+    if (active.jobs === 0) this.#messageTried(active);
+  }
+
+  #addJobs(active: ActiveMessage, recipients: readonly QueuedRecipient[]): void {
+    active.left += recipients.length;
+    active.lastRecipient = recipients.at(-1)?.index ?? active.lastRecipient;
+    const settings = this.#options.settings();
+    for (const { destination, recipients: together } of groupByDestination(recipients)) {
+      const limit = settings.transportRecipients[destination.transport] ?? settings.destinationRecipients;
+      const size = limit > 0 ? limit : together.length;
+      for (let start = 0; start < together.length; start += size) {
+        active.jobs++;
+        const part = together.length <= size ? together : together.slice(start, start + size);
+        this.#dispatcher.add(destination, { active, destination, recipients: part });
+      }
+    }
+  }
+
+  #pump(): void {
+    if (!this.#started || this.#stopped || this.#pumpLater) return;
+    let suspended = 0;
+    for (let job = this.#dispatcher.next(); job !== undefined; job = this.#dispatcher.next()) {
+      const results = job.active.held ? [] : this.#withoutTrying(job);
+      if (results === undefined) {
+        void this.#deliver(job);
+        continue;
+      }
+      this.#jobDone(job, results, 'postfix/error', this.#options.clock.now());
+      if (++suspended < SUSPENDED_PER_TURN) continue;
+      this.#pumpLater = true;
+      this.#options.clock.after(0, () => {
+        this.#pumpLater = false;
+        this.#pump();
+      });
+      return;
+    }
+  }
+
+  #withoutTrying(job: Job): DeliveryResult[] | undefined {
+    if (this.#down.size === 0) return undefined;
+    const down = this.#down.get(destinationKey(job.destination));
+    if (down === undefined || down.until <= this.#options.clock.now()) return undefined;
+    const text = `delivery temporarily suspended: ${down.text}`;
+    return job.recipients.map(({ index }) => ({
+      index,
+      status: 'deferred',
+      dsn: down.dsn,
+      text,
+      relay: 'none',
+    }));
+  }
+
+  async #deliver(job: Job): Promise<void> {
+    const { deliverer, log, clock } = this.#options;
+    const started = clock.now();
+    const program = `postfix/${job.destination.transport}`;
+    let results: readonly DeliveryResult[] = [];
+    try {
+      results = await deliverer.deliver(this.#describeJob(job));
+    } catch (error) {
+      log('error', program, `${job.active.message.queueId}: delivery failed: ${describe(error)}`);
+    }
+    this.#noteDown(job.destination, results);
+    this.#jobDone(job, results, program, started);
+    if (this.#dispatcher.running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    this.#pump();
+  }
+
+  #describeJob({ active, destination, recipients }: Job): DeliveryJob {
+    const { message } = active;
+    return {
+      queueId: message.queueId,
+      envelope: message.envelope,
+      arrivedAt: message.arrivedAt,
+      size: message.size,
+      destination,
+      recipients,
+      open: async () =>
+        active.octets === undefined
+          ? this.#options.store.openBody(message)
+          : { kind: 'octets', size: active.octets.length, octets: active.octets },
+    };
+  }
+
+  #noteDown(destination: Destination, results: readonly DeliveryResult[]): void {
+    const down = results.find((result) => result.destinationDown === true && result.status === 'deferred');
+    if (down === undefined) return;
+    const until = this.#options.clock.now() + this.#options.settings().minimalBackoff;
+    this.#down.set(destinationKey(destination), { until, dsn: down.dsn, text: down.text });
+  }
+
+  #jobDone(job: Job, results: readonly DeliveryResult[], program: string, started: number): void {
+    const { log, clock, store } = this.#options;
+    const { active } = job;
+    const { message } = active;
+    const settlement: Settlement = { id: message.id, done: [], deferred: [], remove: false };
+    const times = { arrived: message.arrivedAt, active: active.activeAt, started, ended: clock.now() };
+    for (const recipient of job.recipients) {
+      if (active.held && results.length === 0) break;
+      const result = keepFailure(
+        results.find((one) => one.index === recipient.index) ?? noResult(recipient.index),
+      );
+      log('info', program, formatDeliveryLine(message.queueId, recipient, result, times));
+      if (result.status === 'sent') {
+        settlement.done.push(recipient.index);
+        active.left--;
+      } else {
+        settlement.deferred.push({ index: recipient.index, dsn: result.dsn, reason: result.text });
+      }
+    }
+    this.#dispatcher.finished(job.destination);
+    active.jobs--;
+    const over = active.jobs === 0 && !active.more;
+    if (over) this.#conclude(active, settlement);
+    store.settle(settlement, message.spool !== null && settlement.remove);
+    if (active.jobs === 0 && active.more) this.#messageTried(active);
+    if (over && this.#run !== undefined) void this.#fill();
+  }
+
+  /** All recipients in memory were tried (or there were none): read on, or end the attempt. */
+  #messageTried(active: ActiveMessage): void {
+    const { message } = active;
+    if (active.more) {
+      active.more = false;
+      this.#readMore(active).catch((error: unknown) => {
+        this.#options.log('error', 'postfix/qmgr', `${message.queueId}: reading failed: ${describe(error)}`);
+        this.#endAttempt(active);
+      });
+      return;
+    }
+    this.#endAttempt(active);
+  }
+
+  async #readMore(active: ActiveMessage): Promise<void> {
+    const more = await this.#options.store.readMore(active.message.id, active.lastRecipient);
+    if (more !== undefined) {
+      active.more = more.partial;
+      this.#addJobs(active, more.recipients);
+    }
+    if (active.jobs === 0) this.#endAttempt(active);
+    this.#pump();
+  }
+
+  #endAttempt(active: ActiveMessage): void {
+    const settlement: Settlement = { id: active.message.id, done: [], deferred: [], remove: false };
+    this.#conclude(active, settlement);
+    this.#options.store.settle(settlement, active.message.spool !== null && settlement.remove);
+    if (this.#run !== undefined) void this.#fill();
+  }
+
+  #conclude(active: ActiveMessage, settlement: Settlement): void {
+    const { log, clock, settings } = this.#options;
+    const { message } = active;
+    this.#active.delete(message.id);
+    if (active.octets !== undefined) this.#cached -= active.octets.length;
+    if (active.left === 0) {
+      settlement.remove = true;
+      log('info', 'postfix/qmgr', `${message.queueId}: removed`);
+      return;
+    }
+    const now = clock.now();
+    settlement.nextAttempt = nextAttempt(message.arrivedAt, now, settings());
+    settlement.attemptedAt = now;
+  }
+}
+
+function groupByDestination(
+  recipients: readonly QueuedRecipient[],
+): { readonly destination: Destination; readonly recipients: readonly QueuedRecipient[] }[] {
+  const [only] = recipients;
+  if (recipients.length === 1 && only !== undefined) return [{ destination: only.destination, recipients }];
+  const groups = new Map<string, { destination: Destination; recipients: QueuedRecipient[] }>();
+  for (const recipient of recipients) {
+    const key = destinationKey(recipient.destination);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { destination: recipient.destination, recipients: [recipient] });
+    else group.recipients.push(recipient);
+  }
+  return [...groups.values()];
+}
+
+function destinationKey(destination: Destination): string {
+  return `${destination.transport}\0${destination.nexthop}`;
+}
+
+/** POSTFIX: what soft_bounce does: the message stays, the code says temporary. */
+function keepFailure(result: DeliveryResult): DeliveryResult {
+  if (result.status !== 'bounced') return result;
+  return { ...result, status: 'deferred', dsn: result.dsn.replace(/^5/, '4') };
+}
+
+function noResult(index: number): DeliveryResult {
+  return { index, status: 'deferred', dsn: '4.3.0', text: 'delivery ended without a result' };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

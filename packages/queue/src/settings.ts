@@ -1,0 +1,47 @@
+// The queue's settings, with Postfix's defaults. Times are milliseconds, sizes octets.
+
+export interface QueueSettings {
+  readonly queueRunDelay: number;
+  readonly minimalBackoff: number;
+  readonly maximalBackoff: number;
+  /** qmgr_message_active_limit: messages held in memory; the rest wait on disk. */
+  readonly activeLimit: number;
+  /** default_process_limit: deliveries at once per transport. */
+  readonly processLimit: number;
+  /** default_destination_concurrency_limit. */
+  readonly destinationConcurrency: number;
+  /** `<transport>_destination_concurrency_limit` where it differs. */
+  readonly transportConcurrency: Readonly<Record<string, number>>;
+  /** default_destination_recipient_limit: recipients in one job. */
+  readonly destinationRecipients: number;
+  readonly transportRecipients: Readonly<Record<string, number>>;
+  readonly queueMinfree: number;
+  /** 0: no limit. */
+  readonly messageSizeLimit: number;
+  readonly longQueueIds: boolean;
+  /** Largest message kept inside the database; larger ones are files beside it. */
+  readonly inlineLimit: number;
+  /** Octets of fresh messages kept in memory until delivered. */
+  readonly cacheLimit: number;
+}
+
+/**
+ * POSTFIX: the defaults of postconf, but `local_destination_concurrency_limit`: Postfix's 2 guards mbox locks
+ * and commands; a Maildir gains from parallel fsyncs (see docs/queue.md for the figures).
+ */
+export const defaultQueueSettings: QueueSettings = {
+  queueRunDelay: 300_000,
+  minimalBackoff: 300_000,
+  maximalBackoff: 4_000_000,
+  activeLimit: 20_000,
+  processLimit: 100,
+  destinationConcurrency: 20,
+  transportConcurrency: { local: 8 },
+  destinationRecipients: 50,
+  transportRecipients: { local: 1 },
+  queueMinfree: 0,
+  messageSizeLimit: 10_240_000,
+  longQueueIds: false,
+  inlineLimit: 64 * 1024,
+  cacheLimit: 32 * 1024 * 1024,
+};
