@@ -2,7 +2,7 @@
 // It behaves as the Maildir store does, limits included. `outside` makes the changes that another program
 // would: they are stored at once but seen only at the next `refresh`, and watchers are told.
 
-import type { MessageStructure } from '@postcote/mime';
+import { parseMessageStructure, type MessageStructure } from '@postcote/mime';
 import type { MessageWriter } from '@postcote/wire';
 import { MemoryFolder, type MemoryMessage } from './memory-folder.ts';
 import { canonicalName, checkName, compareNames, INBOX, parentNames } from './names.ts';
@@ -88,7 +88,7 @@ class Store implements MemoryStore, MemoryWorld {
   constructor(options: MemoryStoreOptions) {
     this.maxKeywords = options.maxKeywords ?? 26;
     this.now = options.now ?? (() => new Date());
-    this.parseStructure = options.parseStructure ?? noParser;
+    this.parseStructure = options.parseStructure ?? parseMessageStructure;
     this.#specialUse = options.specialUse ?? new Map();
     this.#quota = options.quota ?? Infinity;
     this.#nextUidValidity = options.firstUidValidity ?? 1_700_000_000;
@@ -281,8 +281,4 @@ function nonexistent(name: MailboxName): MailboxError {
 function withCrlf(content: Buffer): Buffer {
   const text = content.toString('latin1');
   return Buffer.from(text.replace(/\r?\n/g, '\r\n'), 'latin1');
-}
-
-function noParser(): never {
-  throw new MailboxError('unavailable', 'this memory store was opened without parseStructure');
 }
