@@ -1,7 +1,9 @@
 // What our processes tell one another over the channel between parent and child. Control only; mail travels over
 // sockets. Every message is a plain value with a `type`; sockets ride along as handles.
 
+import type { MailPolicy } from '@postcote/auth';
 import type { LoginRequest } from '@postcote/wire';
+import type { WorkerSettings } from './worker/settings.ts';
 
 /** Where the configuration and the data are; the same for all processes of one server. */
 export interface ServerPaths {
@@ -10,7 +12,6 @@ export interface ServerPaths {
   readonly dataDirectory: string;
   /** Development only: accounts from a file in place of PAM and the system's users. */
   readonly usersFile?: string;
-  readonly logFile?: string;
 }
 
 /** An account as the privileged side resolved it. */
@@ -49,6 +50,8 @@ export type SupervisorToFront =
       readonly authSocket: string;
       readonly deliverSocket: string;
       readonly queueDirectory: string;
+      /** What to become before the first connection; absent when there are no privileges to give up. */
+      readonly identity?: { readonly name: string; readonly uid: number; readonly gid: number };
     }
   | { readonly type: 'reload'; readonly smtpTls?: TlsFiles; readonly mailboxTls?: TlsFiles }
   | { readonly type: 'shutDown' };
@@ -58,13 +61,24 @@ export type FrontToSupervisor =
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'reloaded' };
 
+/** What dovecot.conf says of accounts and passwords. */
+export interface AuthSettings {
+  readonly policy: MailPolicy;
+  readonly usernameFormat: string;
+  /** Milliseconds (DOVECOT: auth_failure_delay). */
+  readonly failureDelay: number;
+  /** The PAM service that `passdb { driver = pam }` names, when it names one. */
+  readonly pamService?: string;
+}
+
 export type SupervisorToAuthenticator =
   | {
       readonly type: 'start';
       readonly paths: ServerPaths;
       readonly listenerFd: number;
+      /** A users file may serve under root only then. */
       readonly loopbackOnly: boolean;
-      readonly developer: boolean;
+      readonly auth: AuthSettings;
     }
   | { readonly type: 'shutDown' };
 
@@ -78,19 +92,12 @@ export interface GrantMessage {
 
 export type AuthenticatorToSupervisor = { readonly type: 'ready' } | GrantMessage;
 
-/** What a worker must know of the configuration; plain, so that it can be sent. */
-export interface WorkerSettings {
-  readonly mailLocation: string;
-  readonly dovecotConf: string;
-  readonly logFile?: string;
-}
-
 export type SupervisorToWorker =
   | {
       readonly type: 'assign';
       readonly account: Account;
       readonly changeIdentity: boolean;
-      readonly paths: ServerPaths;
+      readonly settings: WorkerSettings;
     }
   | {
       readonly type: 'connection';

@@ -1,5 +1,6 @@
 // The log of one process: pino with a destination of our own that writes syslog-like lines. Every process writes
-// to the same descriptor itself; a line is one write, so lines never mix.
+// to standard output itself; a line is one write, so lines never mix. When the log is a file, children write into
+// a pipe and the supervisor, which alone may open it, appends what comes.
 
 import { hostname } from 'node:os';
 import { fstatSync } from 'node:fs';
@@ -19,6 +20,8 @@ export interface OpenLogOptions {
 
 export interface OpenedLog {
   readonly log: Log;
+  /** Adds lines that another of our processes formatted. */
+  append(lines: Buffer): void;
   /** Writes what is buffered; call before the process ends. */
   flush(): void;
   /** Opens the file anew, after log rotation. */
@@ -41,6 +44,9 @@ export function openLog(options: OpenLogOptions = {}): OpenedLog {
     : pino({ level, base: null }, lineDestination(sink, style));
   return {
     log: (level, program, message, fields) => logger[level]({ ...fields, program }, message),
+    append: (lines) => {
+      sink.write(lines.toString('utf8'));
+    },
     flush: () => {
       try {
         sink.flushSync();

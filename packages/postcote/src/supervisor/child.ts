@@ -7,11 +7,10 @@ import { join } from 'node:path';
 export interface ChildOptions<FromChild> {
   /** Entry beside this file: `front` runs `front.js`. */
   readonly entry: 'front' | 'authenticator' | 'worker';
-  /** Both or neither: uid alone would leave the group root (docs/architecture.md). */
-  readonly identity?: { readonly uid: number; readonly gid: number } | undefined;
   /** Descriptors the child finds as 4, 5, … */
   readonly fds?: readonly number[];
-  readonly environment?: NodeJS.ProcessEnv;
+  /** Takes what the child writes (its log); standard output is shared when absent. */
+  readonly onOutput?: ((chunk: Buffer) => void) | undefined;
   readonly nodeOptions?: readonly string[];
   readonly onMessage: (message: FromChild, socket: Socket | undefined) => void;
   readonly onExit: (reason: string, failed: boolean) => void;
@@ -25,18 +24,22 @@ export class Child<ToChild, FromChild> {
   #over = false;
 
   constructor(options: ChildOptions<FromChild>) {
+    const output = options.onOutput === undefined ? 'inherit' : 'pipe';
     this.#process = spawn(
       process.execPath,
       [...(options.nodeOptions ?? []), join(import.meta.dirname, `${options.entry}.js`)],
       {
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...(options.fds ?? [])],
-        env: options.environment ?? process.env,
+        stdio: ['ignore', output, output, 'ipc', ...(options.fds ?? [])],
+        env: process.env,
         cwd: '/',
         // A terminal's Ctrl-C reaches the supervisor alone, which then stops the others in order.
         detached: true,
-        ...(options.identity === undefined ? {} : options.identity),
       },
     );
+    if (options.onOutput !== undefined) {
+      this.#process.stdout?.on('data', options.onOutput);
+      this.#process.stderr?.on('data', options.onOutput);
+    }
     this.#process.on('message', (message, handle) =>
       options.onMessage(message as FromChild, handle as Socket | undefined),
     );

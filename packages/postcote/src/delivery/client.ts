@@ -1,0 +1,159 @@
+// The front's end of the delivery channel: one connection per user with mail to deliver, kept while it is busy,
+// over which messages go without waiting for one another's answers.
+//
+// On failure every waiting message gets an answer that defers it; nothing is thrown.
+
+import { type Socket, connect } from 'node:net';
+import { FrameReader, formatFrame } from '@postcote/wire';
+import type { DeliveryAnswer, DeliveryHeader, DeliveryReady, DeliveryRefused } from './protocol.ts';
+
+export type DeliveryOutcome =
+  | { readonly kind: 'stored' }
+  | {
+      readonly kind: 'deferred';
+      readonly code: Extract<DeliveryAnswer, { stored: false }>['code'] | 'unknownUser';
+      readonly reason: string;
+    };
+
+export type MessageBody = Buffer | AsyncIterable<Buffer>;
+
+/** A connection without work is closed after this long, so that the worker can leave. */
+const IDLE_CLOSE = 2_000;
+/** No answer at all for this long while messages wait: the worker hangs. */
+const ANSWER_LIMIT = 60_000;
+
+export class DeliveryClient {
+  readonly #socketPath: string;
+  readonly #channels = new Map<string, Channel>();
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  deliver(user: string, header: Omit<DeliveryHeader, 'id'>, body: MessageBody): Promise<DeliveryOutcome> {
+    let channel = this.#channels.get(user);
+    if (channel === undefined || channel.over) {
+      const opened = new Channel(this.#socketPath, user, () => {
+        if (this.#channels.get(user) === opened) this.#channels.delete(user);
+      });
+      channel = opened;
+      this.#channels.set(user, channel);
+    }
+    return channel.deliver(header, body);
+  }
+
+  close(): void {
+    for (const channel of this.#channels.values()) channel.end('the server is stopping');
+  }
+}
+
+class Channel {
+  over = false;
+  readonly #socket: Socket;
+  readonly #onOver: () => void;
+  readonly #frames = new FrameReader();
+  readonly #waiting = new Map<number, (outcome: DeliveryOutcome) => void>();
+  /** Messages are written one after another; this settles when the last one was. */
+  #sent: Promise<void>;
+  #lastId = 0;
+  #ready: (() => void) | undefined;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(socketPath: string, user: string, onOver: () => void) {
+    this.#onOver = onOver;
+    this.#socket = connect(socketPath);
+    this.#sent = new Promise((resolve) => {
+      this.#ready = resolve;
+    });
+    this.#socket.write(formatFrame({ user }));
+    this.#socket.setTimeout(ANSWER_LIMIT);
+    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#socket.on('error', (error) => this.end(error.message));
+    this.#socket.on('close', () => this.end('the mailbox worker closed the connection'));
+    this.#socket.on('timeout', () =>
+      this.end(`no answer from the mailbox worker in ${ANSWER_LIMIT / 1000} s`),
+    );
+  }
+
+  deliver(header: Omit<DeliveryHeader, 'id'>, body: MessageBody): Promise<DeliveryOutcome> {
+    clearTimeout(this.#idle);
+    const id = (this.#lastId += 1);
+    const outcome = new Promise<DeliveryOutcome>((resolve) => this.#waiting.set(id, resolve));
+    this.#sent = this.#sent
+      .then(() => this.#send({ ...header, id }, body))
+      .catch((error: unknown) =>
+        // Half a message is on the wire: the channel is of no use any more.
+        this.end(error instanceof Error ? error.message : String(error)),
+      );
+    return outcome;
+  }
+
+  end(reason: string, code: 'unavailable' | 'unknownUser' = 'unavailable'): void {
+    if (this.over) return;
+    this.over = true;
+    clearTimeout(this.#idle);
+    this.#onOver();
+    this.#socket.destroy();
+    this.#ready?.();
+    for (const resolve of this.#waiting.values()) resolve({ kind: 'deferred', code, reason });
+    this.#waiting.clear();
+  }
+
+  async #send(header: DeliveryHeader, body: MessageBody): Promise<void> {
+    if (this.over) return;
+    if (Buffer.isBuffer(body)) {
+      this.#socket.cork();
+      this.#socket.write(formatFrame(header));
+      this.#socket.write(body);
+      process.nextTick(() => this.#socket.uncork());
+      await this.#drained();
+      return;
+    }
+    this.#socket.write(formatFrame(header));
+    for await (const chunk of body) {
+      if (this.over) return;
+      this.#socket.write(chunk);
+      await this.#drained();
+    }
+  }
+
+  #drained(): Promise<void> | undefined {
+    if (!this.#socket.writableNeedDrain || this.over) return undefined;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#socket.off('drain', done);
+        this.#socket.off('close', done);
+        resolve();
+      };
+      this.#socket.on('drain', done);
+      this.#socket.on('close', done);
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#frames.push(chunk);
+    try {
+      for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next())
+        this.#hear(frame.value as DeliveryReady | DeliveryRefused | DeliveryAnswer);
+    } catch (error) {
+      this.end(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #hear(answer: DeliveryReady | DeliveryRefused | DeliveryAnswer): void {
+    if ('ready' in answer) {
+      if (answer.ready) this.#ready?.();
+      else this.end(answer.reason, answer.code);
+      return;
+    }
+    const resolve = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    resolve?.(
+      answer.stored ? { kind: 'stored' } : { kind: 'deferred', code: answer.code, reason: answer.reason },
+    );
+    if (this.#waiting.size === 0) {
+      this.#idle = setTimeout(() => this.end('idle'), IDLE_CLOSE);
+      this.#idle.unref();
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import { FrameReader, type MessageWriter, formatFrame } from '@postcote/wire';
+import { describe, expect, it } from 'vitest';
+import type { DeliveryAnswer, DeliveryHeader } from './protocol.ts';
+import { DeliveryReceiver } from './receive.ts';
+
+interface Run {
+  readonly receiver: DeliveryReceiver;
+  readonly stored: string[];
+  readonly aborted: string[];
+  readonly violations: string[];
+  answers(): DeliveryAnswer[];
+}
+
+function startReceiver(fault: { begin?: Error; write?: Error; commit?: Error } = {}): Run {
+  const stored: string[] = [];
+  const aborted: string[] = [];
+  const violations: string[] = [];
+  const frames = new FrameReader();
+  const answers: DeliveryAnswer[] = [];
+  const receiver = new DeliveryReceiver({
+    begin: async (): Promise<MessageWriter<unknown>> => {
+      if (fault.begin) throw fault.begin;
+      let text = '';
+      return {
+        write: async (chunk) => {
+          if (fault.write) throw fault.write;
+          text += Buffer.from(chunk).toString('latin1');
+        },
+        commit: async () => {
+          if (fault.commit) throw fault.commit;
+          stored.push(text);
+        },
+        abort: async () => {
+          aborted.push(text);
+        },
+      };
+    },
+    explain: () => 'unavailable',
+    answer: (frame) => frames.push(frame),
+    pause: () => {},
+    resume: () => {},
+    violation: (reason) => violations.push(reason),
+  });
+  return {
+    receiver,
+    stored,
+    aborted,
+    violations,
+    answers: () => {
+      for (let frame = frames.next(); frame !== undefined; frame = frames.next())
+        answers.push(frame.value as DeliveryAnswer);
+      return answers;
+    },
+  };
+}
+
+const header = (id: number, size: number): DeliveryHeader => ({
+  id,
+  size,
+  queueId: '4A',
+  sender: 'a@example.org',
+  recipient: 'user@host',
+  originalRecipient: 'info@example.com',
+});
+const message = (id: number, body: string): Buffer =>
+  Buffer.concat([formatFrame(header(id, Buffer.byteLength(body))), Buffer.from(body)]);
+
+const HEAD = 'Return-Path: <a@example.org>\r\nX-Original-To: info@example.com\r\nDelivered-To: user@host\r\n';
+
+describe('DeliveryReceiver', () => {
+  const input = Buffer.concat([
+    message(1, 'A: b\r\n\r\none\r\n'),
+    message(2, ''),
+    message(3, 'x'.repeat(5000)),
+  ]);
+  const expected = [`${HEAD}A: b\r\n\r\none\r\n`, HEAD, `${HEAD}${'x'.repeat(5000)}`];
+
+  it.each([1, 7, 100, 100_000])('stores pipelined messages cut every %d octets', async (step) => {
+    const run = startReceiver();
+    for (let at = 0; at < input.length; at += step) run.receiver.receive(input.subarray(at, at + step));
+    await expect.poll(() => run.answers().length).toBe(3);
+    expect([...run.stored].sort()).toEqual([...expected].sort());
+    expect(run.answers().every((a) => a.stored)).toBe(true);
+    expect(run.receiver.idle).toBe(true);
+  });
+
+  it.each(['begin', 'write', 'commit'] as const)('answers a failing %s and goes on', async (where) => {
+    const run = startReceiver({ [where]: new Error('disk on fire') });
+    run.receiver.receive(message(7, 'body'));
+    await expect.poll(() => run.answers().length).toBe(1);
+    expect(run.answers()).toEqual([{ id: 7, stored: false, code: 'unavailable', reason: 'disk on fire' }]);
+    expect(run.stored).toEqual([]);
+    expect(run.aborted.length).toBe(where === 'begin' ? 0 : 1);
+  });
+
+  it('leaves nothing of a message that breaks off', async () => {
+    const run = startReceiver();
+    run.receiver.receive(message(1, 'half of it').subarray(0, -3));
+    run.receiver.ended();
+    await expect.poll(() => run.aborted.length).toBe(1);
+    expect(run.stored).toEqual([]);
+  });
+
+  it.each([
+    ['no header', formatFrame({ hello: 1 })],
+    ['a line break in an address', formatFrame({ ...header(1, 2), sender: 'a\r\nX: y' })],
+    ['a negative size', formatFrame(header(1, -1))],
+    ['an oversized frame', Buffer.from([0xff, 0, 0, 0, 1])],
+  ])('refuses %s', (_title, bytes) => {
+    const run = startReceiver();
+    run.receiver.receive(bytes);
+    expect(run.violations).toEqual(['malformed delivery request']);
+  });
+});

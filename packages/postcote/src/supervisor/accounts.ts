@@ -1,0 +1,57 @@
+// The user table of the privileged side: who may have mail, and under whose identity the processes run.
+
+import { type MailPolicy, type UserDirectory, mayHaveMail } from '@postcote/auth';
+import { PasswdDirectory, UsersFile } from '@postcote/auth/edge';
+import type { Account, ServerPaths } from '../ipc.ts';
+import { RefusedConfiguration } from '../plan.ts';
+
+export interface Identity {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface Accounts {
+  /** False when everything runs as whoever started it: development as an ordinary user. */
+  readonly changeIdentity: boolean;
+  /** The account that may have mail, or undefined. Throws when that cannot be known now. */
+  find(user: string): Promise<Account | undefined>;
+  /** For the process that faces the network. Throws `RefusedConfiguration` when there is no fit account. */
+  frontIdentity(mailOwner: string): Promise<Identity>;
+}
+
+export function openAccounts(paths: ServerPaths, policy: () => MailPolicy): Accounts {
+  const isRoot = process.getuid?.() === 0;
+  const { usersFile } = paths;
+  if (usersFile === undefined && !isRoot) {
+    throw new RefusedConfiguration([
+      'serving system accounts needs root (passwords, mailboxes of several users); ' +
+        'for trying things out as an ordinary user there is ./postcote demo',
+    ]);
+  }
+  const system = new PasswdDirectory();
+  const directory: UserDirectory = usersFile === undefined ? system : new UsersFile(usersFile);
+  return {
+    changeIdentity: isRoot,
+    async find(user) {
+      const record = await directory.lookup(user);
+      if (record === undefined || mayHaveMail(record, policy()).kind !== 'allowed') return undefined;
+      const { name, uid, gid, home } = record;
+      return { name, uid, gid, home };
+    },
+    frontIdentity: (mailOwner) =>
+      chooseFrontIdentity(system, usersFile === undefined ? ['postcote', mailOwner] : ['postcote', 'nobody']),
+  };
+}
+
+async function chooseFrontIdentity(directory: UserDirectory, names: readonly string[]): Promise<Identity> {
+  for (const name of names) {
+    const record = await directory.lookup(name);
+    if (record !== undefined && record.uid !== 0 && record.gid !== 0)
+      return { name: record.name, uid: record.uid, gid: record.gid };
+  }
+  throw new RefusedConfiguration([
+    `no unprivileged account to face the network with (looked for ${names.join(', ')}); ` +
+      'make one: useradd --system --no-create-home --shell /usr/sbin/nologin postcote',
+  ]);
+}

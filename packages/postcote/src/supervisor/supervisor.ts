@@ -1,0 +1,292 @@
+// The running server as its privileged parent: sockets, processes, the user table, reload and stop.
+
+import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
+import { type Server, type Socket, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import type { Log } from '@postcote/wire';
+import { formatFrame } from '@postcote/wire';
+import type {
+  AuthenticatorToSupervisor,
+  FrontToSupervisor,
+  GrantMessage,
+  PassedListener,
+  SupervisorToAuthenticator,
+  SupervisorToFront,
+} from '../ipc.ts';
+import type { OpenedLog } from '../log/open-log.ts';
+import { RefusedConfiguration, type ServerPlan, planServer } from '../plan.ts';
+import type { ServeOptions } from '../commands/serve-options.ts';
+import { type BoundSocket, bindTcp, bindUnix } from './bind.ts';
+import { Child, FIRST_PASSED_FD } from './child.ts';
+import { admitDelivery } from './delivery-door.ts';
+import { KeepRunning } from './keep-running.ts';
+import { type Accounts, type Identity, openAccounts } from './accounts.ts';
+import { openTemporaryFolders } from './reachable.ts';
+import { WorkerTable, WorkersBusy } from './worker-table.ts';
+
+type Front = Child<SupervisorToFront, FrontToSupervisor>;
+type AuthenticatorProcess = Child<SupervisorToAuthenticator, AuthenticatorToSupervisor>;
+
+/** Milliseconds for sessions and deliveries to finish when stopping. */
+const FRONT_PATIENCE = 15_000;
+const WORKER_PATIENCE = 5_000;
+const LOOPBACK = /^(127\.|::1$)/;
+/** V8 keeps a young generation of 16 MiB a process otherwise; a worker's garbage is short-lived and small. */
+const LEAN = ['--max-semi-space-size=2'];
+
+export class Supervisor {
+  readonly #options: ServeOptions;
+  readonly #log: Log;
+  readonly #onOutput: ((chunk: Buffer) => void) | undefined;
+  #plan: ServerPlan;
+  readonly #accounts: Accounts;
+  readonly #sockets: BoundSocket[] = [];
+  readonly #listeners: { readonly bound: BoundSocket; readonly listener: Omit<PassedListener, 'fd'> }[] = [];
+  #workers: WorkerTable;
+  #front: KeepRunning<Front> | undefined;
+  #authenticator: KeepRunning<AuthenticatorProcess> | undefined;
+  #deliveryDoor: Server | undefined;
+  #stopping = false;
+  #announced = false;
+
+  /** Throws `RefusedConfiguration` or `BindError`. */
+  static async start(options: ServeOptions, opened: OpenedLog): Promise<Supervisor> {
+    const plan = await planServer(options.paths);
+    for (const notice of plan.notices) opened.log('warn', 'postcote', notice);
+    const supervisor = new Supervisor(options, opened, plan);
+    try {
+      await supervisor.#start();
+    } catch (error) {
+      await supervisor.stop();
+      throw error;
+    }
+    return supervisor;
+  }
+
+  private constructor(options: ServeOptions, opened: OpenedLog, plan: ServerPlan) {
+    this.#options = options;
+    this.#log = opened.log;
+    this.#plan = plan;
+    this.#onOutput = options.logFile === undefined ? undefined : (chunk) => opened.append(chunk);
+    this.#accounts = openAccounts(options.paths, () => this.#plan.mailPolicy);
+    this.#workers = new WorkerTable({
+      launch: (onMessage, onExit) =>
+        new Child({
+          entry: 'worker',
+          onMessage,
+          onExit,
+          onOutput: this.#onOutput,
+          nodeOptions: LEAN,
+        }),
+      assignment: (account) => ({
+        type: 'assign',
+        account,
+        changeIdentity: this.#accounts.changeIdentity,
+        settings: this.#plan.worker,
+      }),
+      log: this.#log,
+      maxWorkers: plan.maxWorkers,
+    });
+  }
+
+  /** Reads the configuration again. A bad one changes nothing and is explained in the log. */
+  async reload(): Promise<void> {
+    try {
+      const plan = await planServer(this.#options.paths);
+      for (const notice of plan.notices) this.#log('warn', 'postcote', notice);
+      const before = JSON.stringify(this.#plan.listeners);
+      if (JSON.stringify(plan.listeners) !== before)
+        this.#log(
+          'warn',
+          'postcote',
+          'supervisor: changed ports and addresses take effect at the next start',
+        );
+      this.#plan = plan;
+    } catch (error) {
+      const lines = error instanceof Error && 'lines' in error ? (error.lines as string[]) : [String(error)];
+      for (const line of lines) this.#log('error', 'postcote', line);
+      this.#log(
+        'error',
+        'postcote',
+        'supervisor: reload refused: the configuration of before stays in force',
+      );
+      return;
+    }
+    this.#front?.current?.send({ type: 'reload', ...this.#tls() });
+    this.#log('info', 'postcote', 'supervisor: configuration read again');
+  }
+
+  /** Lets sessions say goodbye and deliveries finish, then ends every process. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const front = this.#front?.current;
+    this.#front?.letGo();
+    if (front !== undefined) {
+      front.send({ type: 'shutDown' });
+      const kill = setTimeout(() => front.kill('SIGKILL'), FRONT_PATIENCE);
+      await front.ended();
+      clearTimeout(kill);
+    }
+    this.#deliveryDoor?.close();
+    await this.#workers.stop(WORKER_PATIENCE);
+    await this.#authenticator?.stop('SIGKILL', 1_000);
+    for (const socket of this.#sockets) socket.close();
+  }
+
+  async #start(): Promise<void> {
+    const { dataDirectory } = this.#options.paths;
+    const identity = await this.#frontIdentity();
+    const run = join(dataDirectory, 'run');
+    const queue = join(dataDirectory, 'queue');
+    mkdirSync(run, { recursive: true, mode: 0o755 });
+    mkdirSync(queue, { recursive: true, mode: 0o700 });
+    if (identity !== undefined) chownSync(queue, identity.uid, identity.gid);
+    for (const listener of this.#plan.listeners) {
+      const bound = bindTcp(listener.address, listener.port);
+      this.#sockets.push(bound);
+      this.#listeners.push({ bound, listener });
+    }
+    const authSocket = join(run, 'auth.sock');
+    const deliverSocket = join(run, 'deliver.sock');
+    const auth = this.#bindForFront(authSocket, identity);
+    const deliver = this.#bindForFront(deliverSocket, identity);
+    this.#deliveryDoor = createServer((socket) =>
+      admitDelivery(socket, {
+        findAccount: (user) => this.#accounts.find(user),
+        workers: () => this.#workers,
+        log: this.#log,
+      }),
+    );
+    this.#deliveryDoor.listen({ fd: deliver.fd });
+    this.#authenticator = new KeepRunning(
+      (onExit) => this.#startAuthenticator(auth.fd, onExit),
+      (reason, pause) =>
+        this.#log(
+          'error',
+          'postcote',
+          `supervisor: the authenticator ended (${reason}); starting it again in ${pause} ms`,
+        ),
+    );
+    this.#front = new KeepRunning(
+      (onExit) => this.#startFront(identity, { authSocket, deliverSocket, queue }, onExit),
+      (reason, pause) =>
+        this.#log(
+          'error',
+          'postcote',
+          `supervisor: the front ended (${reason}); starting it again in ${pause} ms`,
+        ),
+    );
+  }
+
+  async #frontIdentity(): Promise<Identity | undefined> {
+    if (!this.#accounts.changeIdentity) return undefined;
+    const identity = await this.#accounts.frontIdentity(this.#plan.mailOwner);
+    const { postfixDirectory, dovecotConf, dataDirectory } = this.#options.paths;
+    mkdirSync(dataDirectory, { recursive: true, mode: 0o755 });
+    for (const folder of [postfixDirectory, dirname(dovecotConf), dataDirectory]) {
+      const barred = openTemporaryFolders(folder, identity);
+      if (barred.length > 0)
+        throw new RefusedConfiguration([
+          `the account ${identity.name}, which faces the network, cannot reach ${folder}: ` +
+            `${barred.join(', ')} must be searchable for it (chmod o+x)`,
+        ]);
+    }
+    return identity;
+  }
+
+  #bindForFront(path: string, identity: Identity | undefined): BoundSocket {
+    rmSync(path, { force: true });
+    const bound = bindUnix(path);
+    chmodSync(path, 0o600);
+    if (identity !== undefined) chownSync(path, identity.uid, identity.gid);
+    this.#sockets.push(bound);
+    return bound;
+  }
+
+  #startAuthenticator(fd: number, onExit: (reason: string) => void): AuthenticatorProcess {
+    const child: AuthenticatorProcess = new Child({
+      entry: 'authenticator',
+      fds: [fd],
+      nodeOptions: LEAN,
+      onOutput: this.#onOutput,
+      onMessage: (message, socket) => {
+        if (message.type === 'grant' && socket !== undefined) this.#grant(message, socket);
+      },
+      onExit,
+    });
+    child.send({
+      type: 'start',
+      paths: this.#options.paths,
+      listenerFd: FIRST_PASSED_FD,
+      loopbackOnly: this.#plan.listeners.every((listener) => LOOPBACK.test(listener.address)),
+      auth: this.#plan.auth,
+    });
+    return child;
+  }
+
+  #startFront(
+    identity: Identity | undefined,
+    where: { authSocket: string; deliverSocket: string; queue: string },
+    onExit: (reason: string) => void,
+  ): Front {
+    const child: Front = new Child({
+      entry: 'front',
+      fds: this.#listeners.map(({ bound }) => bound.fd),
+      onOutput: this.#onOutput,
+      onMessage: (message) => this.#hearFront(message),
+      onExit,
+    });
+    child.send({
+      type: 'start',
+      paths: this.#options.paths,
+      listeners: this.#listeners.map(({ listener }, index) => ({ ...listener, fd: FIRST_PASSED_FD + index })),
+      authSocket: where.authSocket,
+      deliverSocket: where.deliverSocket,
+      queueDirectory: where.queue,
+      ...(identity === undefined ? {} : { identity }),
+      ...this.#tls(),
+    });
+    return child;
+  }
+
+  #tls(): Pick<SupervisorToFront & { type: 'reload' }, 'smtpTls' | 'mailboxTls'> {
+    const { smtpTls, mailboxTls } = this.#plan;
+    return {
+      ...(smtpTls === undefined ? {} : { smtpTls }),
+      ...(mailboxTls === undefined ? {} : { mailboxTls }),
+    };
+  }
+
+  #hearFront(message: FrontToSupervisor): void {
+    if (message.type === 'failed') {
+      this.#log('error', 'postcote', `supervisor: the front cannot start: ${message.message}`);
+      return;
+    }
+    if (message.type !== 'ready' || this.#announced || this.#stopping) return;
+    this.#announced = true;
+    const where = this.#plan.listeners.map((l) => `${l.service} ${l.address}:${l.port}`).join(', ');
+    this.#log('info', 'postcote', `postcote is ready: ${where}`);
+  }
+
+  #grant(message: GrantMessage, socket: Socket): void {
+    const { account, request, handOff } = message;
+    socket.on('error', () => socket.destroy());
+    try {
+      this.#workers.handOver(
+        account,
+        {
+          type: 'connection',
+          kind: request.service === 'pop3' ? 'pop3' : 'imap',
+          handOff,
+          remoteAddress: request.remoteAddress,
+        },
+        socket,
+      );
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (!(error instanceof WorkersBusy)) this.#log('error', 'postcote', `supervisor: ${reason}`);
+      socket.end(formatFrame({ kind: 'unavailable', message: reason }));
+      socket.resume();
+    }
+  }
+}
