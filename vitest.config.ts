@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Two projects: `unit` is quick and touches no daemon; `integration` starts real processes, one file at a time.
 export default defineConfig({
   test: {
+    reporters: ['default', './scripts/closing-reporter.mjs'],
     projects: [
       {
         test: {

@@ -11,10 +11,13 @@ export interface BecomeOptions {
   readonly groups: 'own' | 'none';
 }
 
+/** In Node since 0.9.4, on POSIX; the types leave it out. */
+const { initgroups } = process as unknown as { initgroups: (user: string, extraGroup: number) => void };
+
 export function becomeUser(options: BecomeOptions): void {
   const { name, uid, gid, home, groups } = options;
   if (uid === 0 || gid === 0) throw new Error(`refusing to run as ${name}: that is root`);
-  if (groups === 'own') process.initgroups?.(name, gid);
+  if (groups === 'own') initgroups(name, gid);
   else process.setgroups?.([]);
   process.setgid?.(gid);
   process.setuid?.(uid);

@@ -30,7 +30,7 @@ export function openAccounts(paths: ServerPaths, policy: () => MailPolicy): Acco
     ]);
   }
   const system = new PasswdDirectory();
-  const directory: UserDirectory = usersFile === undefined ? system : new UsersFile(usersFile);
+  const directory: UserDirectory = usersFile === undefined ? system : new UsersFile({ path: usersFile });
   return {
     changeIdentity: isRoot,
     async find(user) {

@@ -1,0 +1,88 @@
+// The authenticator: the one process that sees passwords and may ask PAM. It reads one bounded request a
+// connection, and passes granted connections to the supervisor, which hands them to the user's worker.
+
+import { createServer, type Socket } from 'node:net';
+import {
+  DEFAULT_USER_NAME_RULES,
+  Throttle,
+  DEFAULT_THROTTLE_LIMITS,
+  type Authenticator,
+  type UserDirectory,
+  mayHaveMail,
+  parseUserNameFormat,
+} from '@postcote/auth';
+import { PamAuthenticator, PasswdDirectory, UsersFile, serveAuthenticator } from '@postcote/auth/edge';
+import type { AuthenticatorToSupervisor, SupervisorToAuthenticator } from '../ipc.ts';
+import { openLog } from '../log/open-log.ts';
+
+const opened = openLog();
+const { log } = opened;
+
+function end(status: number): never {
+  opened.flush();
+  process.exit(status);
+}
+
+function crash(error: unknown): void {
+  log('fatal', 'postcote', `authenticator: ${error instanceof Error ? error.stack : String(error)}`);
+  end(70);
+}
+
+process.on('uncaughtException', crash);
+process.on('unhandledRejection', crash);
+process.on('disconnect', () => end(0));
+process.on('SIGTERM', () => end(0));
+process.on('SIGINT', () => {});
+process.on('SIGHUP', () => {});
+// Passwords stay out of core files and out of other processes' sight.
+process.title = 'postcote: authenticator';
+
+process.on('message', (message: SupervisorToAuthenticator) => {
+  if (message.type === 'start') start(message);
+  else end(0);
+});
+
+function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): void {
+  const { usersFile } = options.paths;
+  let authenticator: Authenticator;
+  let directory: UserDirectory;
+  if (usersFile === undefined) {
+    const { pamService } = options.auth;
+    authenticator = new PamAuthenticator(pamService === undefined ? {} : { service: pamService });
+    directory = new PasswdDirectory();
+  } else {
+    const file = new UsersFile({ path: usersFile, loopbackOnly: options.loopbackOnly });
+    authenticator = file;
+    directory = file;
+  }
+  const format = parseUserNameFormat(options.auth.usernameFormat);
+  if (format === undefined)
+    throw new Error(`auth_username_format is not understood: ${options.auth.usernameFormat}`);
+  const server = createServer({ pauseOnConnect: true });
+  serveAuthenticator({
+    server,
+    authenticator,
+    directory,
+    log,
+    throttle: new Throttle(() => performance.now(), {
+      ...DEFAULT_THROTTLE_LIMITS,
+      failureDelayMs: options.auth.failureDelay,
+    }),
+    userNames: { ...DEFAULT_USER_NAME_RULES, format },
+    policy: (user) => mayHaveMail(user, options.auth.policy),
+    grant: (grant, socket) => {
+      const { user, uid, gid, home, request, handOff } = grant;
+      return passOn({ type: 'grant', account: { name: user, uid, gid, home }, request, handOff }, socket);
+    },
+  });
+  server.listen({ fd: options.listenerFd });
+}
+
+/** Gives the connection to the supervisor; rejects while it is still ours. */
+function passOn(message: AuthenticatorToSupervisor, socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.send?.(message, socket, { keepOpen: false }, (error: Error | null) =>
+      error === null ? resolve() : reject(error),
+    );
+  });
+}

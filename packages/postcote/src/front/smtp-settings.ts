@@ -1,0 +1,117 @@
+// main.cf's parameters with a listener's overrides → the typed record that SMTP sessions run on. Only names and
+// units change hands here; what the values mean is the smtp package's.
+
+import type { PostfixSettings, Restriction, SmtpListener } from '@postcote/config';
+import {
+  type RestrictionItem,
+  type SaslSecurityOption,
+  type SmtpSettings,
+  compileNetworks,
+  defaultSmtpSettings,
+} from '@postcote/smtp';
+
+const ms = (seconds: number): number => seconds * 1000;
+const words = (list: readonly string[]): ReadonlySet<string> => new Set(list.map((word) => word.toLowerCase()));
+const verbs = (list: readonly string[]): ReadonlySet<string> => new Set(list.map((word) => word.toUpperCase()));
+
+/** `networks` expands files and tables named in a list of networks. */
+export function smtpSettingsOf(
+  listener: SmtpListener,
+  networks: (list: readonly string[]) => readonly string[],
+): SmtpSettings {
+  const s = listener.settings;
+  const list = (name: string): readonly RestrictionItem[] => s.restrictions(name).map(restrictionItem);
+  const code = (name: string): number => s.int(name);
+  return {
+    ...defaultSmtpSettings(s.string('myhostname')),
+    program: `${listener.syslogName}/smtpd`,
+    mailName: s.string('mail_name'),
+    banner: s.string('smtpd_banner'),
+    restrictions: {
+      client: list('smtpd_client_restrictions'),
+      helo: list('smtpd_helo_restrictions'),
+      sender: list('smtpd_sender_restrictions'),
+      relay: list('smtpd_relay_restrictions'),
+      recipient: list('smtpd_recipient_restrictions'),
+      data: list('smtpd_data_restrictions'),
+      endOfData: list('smtpd_end_of_data_restrictions'),
+    },
+    delayReject: s.bool('smtpd_delay_reject'),
+    relayBeforeRecipientRestrictions: s.bool('smtpd_relay_before_recipient_restrictions'),
+    rejectUnlistedRecipient: s.bool('smtpd_reject_unlisted_recipient'),
+    heloRequired: s.bool('smtpd_helo_required'),
+    disableVrfyCommand: s.bool('disable_vrfy_command'),
+    strictRfc821Envelopes: s.bool('strict_rfc821_envelopes'),
+    allowUntrustedRouting: s.bool('allow_untrusted_routing'),
+    allowPercentHack: s.bool('allow_percent_hack'),
+    swapBangpath: s.bool('swap_bangpath'),
+    peernameLookup: s.bool('smtpd_peername_lookup'),
+    softBounce: s.bool('soft_bounce'),
+    isMyNetwork: compileNetworks(networks(s.list('mynetworks'))),
+
+    tlsSecurityLevel: tlsLevel(s),
+    tlsWrappermode: listener.implicitTls,
+    tlsAuthOnly: s.bool('smtpd_tls_auth_only'),
+    tlsReceivedHeader: s.bool('smtpd_tls_received_header'),
+    tlsLoglevel: Number(s.string('smtpd_tls_loglevel')) || 0,
+
+    saslAuthEnable: s.bool('smtpd_sasl_auth_enable'),
+    saslSecurityOptions: words(s.list('smtpd_sasl_security_options')) as ReadonlySet<SaslSecurityOption>,
+    saslTlsSecurityOptions: words(
+      s.list('smtpd_sasl_tls_security_options'),
+    ) as ReadonlySet<SaslSecurityOption>,
+    saslAuthenticatedHeader: s.bool('smtpd_sasl_authenticated_header'),
+    saslLocalDomain: s.string('smtpd_sasl_local_domain'),
+    brokenSaslAuthClients: s.bool('broken_sasl_auth_clients'),
+    isSaslException: compileNetworks(networks(s.list('smtpd_sasl_exceptions_networks'))),
+    saslResponseLimit: s.int('smtpd_sasl_response_limit'),
+
+    discardEhloKeywords: words(s.list('smtpd_discard_ehlo_keywords')),
+    smtputf8Enable: s.bool('smtputf8_enable'),
+    forbiddenCommands: verbs(s.list('smtpd_forbidden_commands')),
+    noopCommands: verbs(s.list('smtpd_noop_commands')),
+
+    messageSizeLimit: s.int('message_size_limit'),
+    lineLengthLimit: s.int('line_length_limit'),
+    hopcountLimit: s.int('hopcount_limit'),
+    recipientLimit: s.int('smtpd_recipient_limit'),
+    recipientOvershootLimit: s.int('smtpd_recipient_overshoot_limit'),
+    softErrorLimit: s.int('smtpd_soft_error_limit'),
+    hardErrorLimit: s.int('smtpd_hard_error_limit'),
+    errorSleepTime: ms(s.time('smtpd_error_sleep_time')),
+    junkCommandLimit: s.int('smtpd_junk_command_limit'),
+    timeout: ms(s.time('smtpd_timeout')),
+    starttlsTimeout: ms(s.time('smtpd_starttls_timeout')),
+
+    codes: {
+      reject: code('reject_code'),
+      defer: code('defer_code'),
+      relayDomains: code('relay_domains_reject_code'),
+      invalidHostname: code('invalid_hostname_reject_code'),
+      nonFqdn: code('non_fqdn_reject_code'),
+      unknownAddress: code('unknown_address_reject_code'),
+      unknownClient: code('unknown_client_reject_code'),
+      unknownHostname: code('unknown_hostname_reject_code'),
+      mapsRbl: code('maps_rbl_reject_code'),
+      plaintext: code('plaintext_reject_code'),
+      unknownLocalRecipient: code('unknown_local_recipient_reject_code'),
+      unknownRelayRecipient: code('unknown_relay_recipient_reject_code'),
+      unknownVirtualAlias: code('unknown_virtual_alias_reject_code'),
+      unknownVirtualMailbox: code('unknown_virtual_mailbox_reject_code'),
+    },
+  };
+}
+
+function restrictionItem(restriction: Restriction): RestrictionItem {
+  const { word, argument, origin } = restriction;
+  return argument === undefined ? { word, origin } : { word, argument, origin };
+}
+
+/** POSTFIX: `smtpd_tls_security_level` overrides `smtpd_use_tls` and `smtpd_enforce_tls`. */
+function tlsLevel(s: PostfixSettings): SmtpSettings['tlsSecurityLevel'] {
+  const level = s.string('smtpd_tls_security_level').toLowerCase();
+  if (level === 'encrypt' || s.bool('smtpd_enforce_tls')) return 'encrypt';
+  if (level === 'may') return 'may';
+  if (level === 'none') return 'none';
+  return s.bool('smtpd_use_tls') ? 'may' : 'none';
+}
