@@ -1,1 +1,23 @@
+// Public entry of the package; README.md describes it.
 export * from './structure.ts';
+export { StructureParser, parseMessageStructure } from './structure-parser.ts';
+export {
+  type HeaderField,
+  fieldValue,
+  headerLength,
+  headerValues,
+  parseHeaderFields,
+  selectHeaderFields,
+} from './header.ts';
+export { parseAddressList } from './address-list.ts';
+export { parseEnvelope } from './envelope.ts';
+export {
+  type ContentType,
+  parseContentDisposition,
+  parseContentLanguage,
+  parseContentType,
+  parseTransferEncoding,
+} from './mime-fields.ts';
+export { decodeExtendedValue, decodeParameter } from './parameters.ts';
+export { decodeCharset, isKnownCharset } from './charset.ts';
+export { decodeTransferEncoding } from './transfer-encoding.ts';

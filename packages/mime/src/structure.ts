@@ -2,8 +2,13 @@
 // and search are answered from. Values only; `structure-parser.ts` makes them.
 //
 // Offsets count octets in the CRLF form of the message (every line ends in CRLF), whatever is on disk.
+// Strings are binary strings: one character (0-255) per octet of the header, `Buffer.from(s, 'latin1')` gives
+// the octets back. Nothing is decoded here; `decodeWords` and `decodeParameter` are for consumers who want text.
 
-/** A header parameter, decoded per RFC 2231 only where a consumer asks; here as written, unquoted. */
+/**
+ * A header parameter as written, unquoted. RFC 2231 continuations are joined (`name*0`, `name*1` become `name`, or
+ * `name*` when percent-encoded) and not decoded: `decodeParameter` does that for who asks.
+ */
 export type Parameter = readonly [name: string, value: string];
 
 export interface Disposition {
