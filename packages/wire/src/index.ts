@@ -4,3 +4,4 @@ export * from './line-framer.ts';
 export * from './frame.ts';
 export * from './login.ts';
 export * from './message-source.ts';
+export * from './dot-reader.ts';
