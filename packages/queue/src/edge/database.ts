@@ -24,6 +24,7 @@ const CHECKPOINT_PAGES = 4000;
 
 const SCHEMA = `
   CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO meta VALUES ('next_id', 65536);
   CREATE TABLE messages (
     id INTEGER PRIMARY KEY, queue_id TEXT NOT NULL, arrived_at INTEGER NOT NULL, sender TEXT NOT NULL,
     envelope TEXT NOT NULL, size INTEGER NOT NULL, spool TEXT, held INTEGER NOT NULL DEFAULT 0,
@@ -84,9 +85,7 @@ function prepareStatements(database: Database.Database) {
       'UPDATE recipients SET dsn = ?, reason = ? WHERE message = ? AND place = ?',
     ),
     deferMessage: database.prepare('UPDATE messages SET next_attempt = ?, attempted_at = ? WHERE id = ?'),
-    hold: database.prepare(
-      'UPDATE messages SET held = ?, next_attempt = coalesce(next_attempt, ?) WHERE id = ?',
-    ),
+    hold: database.prepare('UPDATE messages SET held = ?, next_attempt = ? WHERE id = ?'),
     reserve: database.prepare<[number], { value: number }>(
       "INSERT INTO meta (name, value) VALUES ('next_id', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
     ),
@@ -121,7 +120,7 @@ export class QueueDatabase {
   constructor(directory: string) {
     this.#spool = join(directory, SPOOL_FOLDER);
     mkdirSync(this.#spool, { recursive: true, mode: 0o700 });
-    this.#database = new Database(join(directory, DATABASE_FILE), { timeout: 2000 });
+    this.#database = new Database(join(directory, DATABASE_FILE), { timeout: 500 });
     this.#database.pragma('locking_mode = EXCLUSIVE');
     this.#database.pragma('journal_mode = WAL');
     this.#database.pragma('synchronous = FULL');
@@ -168,6 +167,15 @@ export class QueueDatabase {
       } catch {
         // Gone already, or it will be a stray at the next start.
       }
+    }
+  }
+
+  /** After a write for which there was no space: moves the log's content into the database and gives its space back. */
+  shrinkLog(): void {
+    try {
+      this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // No space for that either; the next failed write tries again.
     }
   }
 

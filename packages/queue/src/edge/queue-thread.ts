@@ -56,6 +56,7 @@ function runBatch(
     return [];
   } catch (error) {
     const failure = describe(error);
+    if (failure.code === 'ENOSPC') database.shrinkLog();
     if (failure.code === 'ENOSPC' || writes.length === 1) {
       return writes.map((_, index) => ({ index, ...failure }));
     }

@@ -39,7 +39,10 @@ export class QueueReader implements ScheduleStore {
   async readDue(query: Parameters<ScheduleStore['readDue']>[0]): Promise<DueWindow> {
     const rows = (await this.#store.read({ kind: 'due', ...query })) as readonly StoredMessage[];
     const last = rows.at(-1);
-    const messages = rows.map((row) => this.#readMessage(row));
+    // Such a row was tried meanwhile; to try it again by its old state could deliver it twice.
+    const messages = rows
+      .filter((row) => !this.#store.isUnsettled(row.id))
+      .map((row) => this.#readMessage(row));
     if (last === undefined || last.nextAttempt === null) return { messages };
     return { messages, next: { nextAttempt: last.nextAttempt, id: last.id } };
   }
@@ -56,11 +59,11 @@ export class QueueReader implements ScheduleStore {
   }
 
   async counts(): Promise<QueueCounts> {
-    return (await this.#store.read({ kind: 'counts' })) as QueueCounts;
+    return (await this.#store.readSettled({ kind: 'counts' })) as QueueCounts;
   }
 
   async list(after: number, limit: number): Promise<ListedMessage[]> {
-    const rows = (await this.#store.read({ kind: 'list', after, limit })) as readonly StoredMessage[];
+    const rows = (await this.#store.readSettled({ kind: 'list', after, limit })) as readonly StoredMessage[];
     return rows.map((row) => ({
       ...row,
       recipients: row.recipients.map((recipient) => ({

@@ -21,7 +21,7 @@ import type {
 } from './protocol.ts';
 
 /** How long settlements wait for an acceptance to share a commit with. */
-const SETTLE_DELAY = 100;
+const SETTLE_DELAY = 10;
 /** So many settlements do not wait any longer. */
 const SETTLE_ENOUGH = 500;
 /** After a failed settlement (a full disk, as a rule). */
@@ -45,7 +45,7 @@ interface PendingRead {
 
 interface Batch {
   readonly pending: readonly PendingWrite[];
-  readonly settles: readonly SettleWrite[];
+  readonly settles: ReadonlyMap<number, SettleWrite>;
 }
 
 export interface StoreOptions {
@@ -72,6 +72,7 @@ export class QueueStore {
   #cancelTimer: (() => void) | undefined;
   #failure: QueueError | undefined;
   #idle: (() => void)[] = [];
+  #afterBatch: (() => void)[] = [];
   #closed: (() => void) | undefined;
 
   /** Rejects when the database cannot be opened: in use, damaged, or no such place. */
@@ -160,6 +161,11 @@ export class QueueStore {
     else this.#scheduleLater(SETTLE_DELAY);
   }
 
+  /** Whether something about this message is not written yet: what a read says of it may be out of date. */
+  isUnsettled(id: number): boolean {
+    return this.#settles.has(id) || (this.#batch?.settles.has(id) ?? false);
+  }
+
   read(read: Read): Promise<unknown> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
@@ -167,6 +173,15 @@ export class QueueStore {
       this.#reads.set(number, { resolve, reject });
       this.#post({ kind: 'read', number, read });
     });
+  }
+
+  /** As `read`, but after what was settled so far has been written, or has failed once. */
+  async readSettled(read: Read): Promise<unknown> {
+    if (this.#settles.size > 0) {
+      if (this.#batch !== undefined) await new Promise<void>((resolve) => this.#afterBatch.push(resolve));
+      this.#sendBatch();
+    }
+    return this.read(read);
   }
 
   /** Settles when everything handed in so far is written or has failed. */
@@ -233,13 +248,14 @@ export class QueueStore {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     const { pending, octets } = this.#takeWaiting();
-    const settles = [...this.#settles.values()];
+    const settles = this.#settles;
     const durable = pending.length > 0 || this.#settlesDurable;
     this.#settles = new Map();
     this.#settlesDurable = false;
     this.#batch = { pending, settles };
     const bodies = octets === 0 ? undefined : gatherBodies(pending, octets);
-    const writes = pending.map((one): Write => one.write).concat(settles);
+    // Settlements first: what an administrator asked for came after them.
+    const writes: Write[] = [...settles.values(), ...pending.map((one) => one.write)];
     this.#post(
       { kind: 'batch', number: ++this.#batchNumber, writes, bodies, durable },
       bodies === undefined ? [] : [bodies.buffer],
@@ -266,11 +282,12 @@ export class QueueStore {
     this.#reservedTo = reservedTo;
     const failed = new Map(failures.map((failure) => [failure.index, failure]));
     for (const [index, pending] of batch.pending.entries()) {
-      const failure = failed.get(index);
+      const failure = failed.get(batch.settles.size + index);
       if (failure === undefined) pending.resolve();
       else pending.reject(writeError(failure));
     }
     if (failures.length > 0) this.#keepFailedSettles(batch, failed);
+    for (const resolve of this.#afterBatch.splice(0)) resolve();
     if (this.#waiting.length > 0) this.#sendBatch();
     else if (this.#settles.size >= SETTLE_ENOUGH || this.#idle.length > 0) this.#schedule();
     else if (this.#settles.size > 0) this.#scheduleLater(failed.size > 0 ? RETRY_DELAY : SETTLE_DELAY);
@@ -280,8 +297,9 @@ export class QueueStore {
   }
 
   #keepFailedSettles(batch: Batch, failed: ReadonlyMap<number, WriteFailure>): void {
-    for (const [index, settle] of batch.settles.entries()) {
-      if (!failed.has(batch.pending.length + index)) continue;
+    let index = 0;
+    for (const settle of batch.settles.values()) {
+      if (!failed.has(index++)) continue;
       const newer = this.#settles.get(settle.id);
       this.#settles.set(settle.id, settle);
       if (newer !== undefined) this.#mergeSettle(newer);
@@ -309,7 +327,7 @@ export class QueueStore {
     for (const { reject } of [...(this.#batch?.pending ?? []), ...this.#waiting.splice(0)]) reject(failure);
     for (const { reject } of this.#reads.values()) reject(failure);
     this.#reads.clear();
-    for (const resolve of this.#idle.splice(0)) resolve();
+    for (const resolve of [...this.#idle.splice(0), ...this.#afterBatch.splice(0)]) resolve();
   }
 }
 
