@@ -129,9 +129,9 @@ export class LineClient {
     return line;
   }
 
-  /** The next line without its CRLF. Throws when none comes. */
-  async line(): Promise<string> {
-    const line = await this.#until(() => this.#takeLine(), this.#timeoutMs);
+  /** The next line without its CRLF. Throws when none comes in time. */
+  async line(timeoutMs = this.#timeoutMs): Promise<string> {
+    const line = await this.#until(() => this.#takeLine(), timeoutMs);
     if (line === undefined)
       throw this.fail(
         `no line came (${this.#ended ?? 'time is up'}; ${JSON.stringify(this.#buffer.slice(0, 200))} waits)`,

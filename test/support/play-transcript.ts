@@ -33,6 +33,8 @@ export interface Stage {
 
 const IMPLICIT_TLS: ReadonlySet<Service> = new Set(['smtps', 'imaps', 'pop3s']);
 const ARRIVAL_LIMIT_MS = 20_000;
+/** How long a line that need not come is waited for. */
+const OPTIONAL_MS = 300;
 
 class Player {
   readonly #transcript: Transcript;
@@ -120,7 +122,7 @@ class Player {
         return;
       case 'find': {
         const client = this.#client(step.connection);
-        while (!this.#matches(step.pattern, await client.line()));
+        while (!this.#matches(step.pattern, await this.#line(client)));
         return;
       }
       case 'starttls':
@@ -171,13 +173,23 @@ class Player {
     return true;
   }
 
+  /** The next line as the transcript shows it: without what it cannot know of `\Recent`. */
+  async #line(client: LineClient, timeoutMs?: number): Promise<string> {
+    const line = await client.line(timeoutMs);
+    if (this.#transcript.showsRecent) return line;
+    if (/^\* \d+ RECENT$/.test(line)) return await this.#line(client, timeoutMs);
+    return line.replace(/(FLAGS \([^)]*?) ?\\Recent ?([^)]*\))/, (_all, before: string, after: string) =>
+      before.endsWith('(') || after === ')' ? before + after : `${before} ${after}`,
+    );
+  }
+
   async #expect(client: LineClient, group: readonly Expected[]): Promise<void> {
     const open = [...group];
     while (open.length > 0) {
       const satisfied = open.every((expected) => expected.optional);
       let line: string;
       try {
-        line = await client.line();
+        line = await this.#line(client, satisfied ? OPTIONAL_MS : undefined);
       } catch (error) {
         if (satisfied) return;
         throw new DialogError(

@@ -58,6 +58,8 @@ export interface Transcript {
     readonly aliases: readonly string[];
     readonly virtual: readonly string[];
   };
+  /** `\Recent` depends on what a server remembers of earlier sessions: left out of view unless this is set. */
+  readonly showsRecent: boolean;
   /** Entries of docs/differences.md that this dialog shows. */
   readonly differs: readonly string[];
   readonly steps: readonly Step[];
@@ -77,6 +79,7 @@ class Parser {
   readonly settings: MutableSettings = { main: [], dovecot: [], aliases: [], virtual: [] };
   readonly differs: string[] = [];
   readonly steps: Step[] = [];
+  #showsRecent = false;
   readonly #open = new Set<number>();
 
   constructor(name: string, text: string) {
@@ -103,6 +106,7 @@ class Parser {
       folders: this.folders,
       subscriptions: this.subscriptions,
       settings: this.settings,
+      showsRecent: this.#showsRecent,
       differs: this.differs,
       steps: this.steps,
     };
@@ -157,6 +161,10 @@ class Parser {
         if (!/^[a-z0-9-]+$/.test(value)) throw this.#error('differs: NAME-OF-THE-ENTRY');
         this.#differs = value;
         if (!this.differs.includes(value)) this.differs.push(value);
+        return;
+      case 'recent':
+        if (value !== 'shown') throw this.#error('recent: shown');
+        this.#showsRecent = true;
         return;
       case 'wait':
         this.steps.push({ kind: 'wait', ms: this.#milliseconds(value), line: at });
