@@ -1,0 +1,4 @@
+// The package's edge: the machine's files, host name and interfaces, and tables that follow their files.
+
+export { makeSystem } from './system.ts';
+export { TableFiles, type TableFilesOptions } from './table-files.ts';

@@ -1,0 +1,167 @@
+// What must be said about a main.cf and master.cf before serving from them: values that cannot be read, words that
+// nobody knows, tables that cannot be opened, and every parameter that has no effect.
+
+import { notice, refuse, type Origin, type Problem } from '../origin.ts';
+import { looksLikeTable } from '../tables/table-spec.ts';
+import type { TableRegistry } from '../tables/table-registry.ts';
+import { explainNotHonoured, honouredParameters, otherVersionsParameters } from './honoured-parameters.ts';
+import { restrictionListNames } from './known-settings.ts';
+import type { SmtpListener } from './listeners.ts';
+import type { Definition } from './main-cf.ts';
+import { findParameter, parameterNames } from './parameter-table.ts';
+import { touch, type PostfixSettings } from './postfix-settings.ts';
+import { takesArgument, type Restriction } from './restrictions.ts';
+import { nearestName } from './nearest-name.ts';
+
+export interface PostfixReportOptions {
+  /** Restriction words the server can carry out. */
+  readonly supportedRestrictions: ReadonlySet<string>;
+  /** Parameters that have an effect; `honouredParameters` when left out. */
+  readonly honoured?: ReadonlySet<string>;
+}
+
+/** Each problem once, in the order of files and lines. */
+export function checkPostfix(
+  settings: PostfixSettings,
+  listeners: readonly SmtpListener[],
+  tables: TableRegistry,
+  options: PostfixReportOptions,
+): Problem[] {
+  const all = [settings, ...listeners.map((listener) => listener.settings)];
+  const problems = new Map<string, Problem>();
+  const keep = (found: readonly Problem[]): void => {
+    for (const problem of found) {
+      problems.set(`${problem.file}:${problem.line}:${problem.name}:${problem.message}`, problem);
+    }
+  };
+  keep(settings.main.problems);
+  const userNames = referencedNames(all);
+  for (const one of all) {
+    keep(checkValues(one));
+    keep(checkNames(one, userNames, options.honoured ?? honouredParameters));
+    keep(checkRestrictionLists(one, tables, options.supportedRestrictions));
+    openLists(one, tables, options.honoured ?? honouredParameters);
+    keep(one.problems);
+  }
+  keep(tables.problems);
+  return [...problems.values()];
+}
+
+/** The lists that the server opens whether main.cf sets them or not. */
+const ALWAYS_OPENED_TABLES = ['alias_maps', 'virtual_alias_maps', 'local_recipient_maps'];
+const ALWAYS_OPENED_LISTS = ['mynetworks', 'mydestination', 'relay_domains', 'virtual_alias_domains'];
+
+function openLists(settings: PostfixSettings, tables: TableRegistry, honoured: ReadonlySet<string>): void {
+  for (const name of ALWAYS_OPENED_TABLES) tables.parameter(settings, name);
+  for (const name of ALWAYS_OPENED_LISTS) tables.matchList(settings, name);
+  for (const [name] of definitionsOf(settings)) {
+    if (!honoured.has(name) || findParameter(name)?.type.kind !== 'list') continue;
+    if (name.endsWith('_maps')) tables.parameter(settings, name);
+    else if (settings.list(name).some((item) => looksLikeTable(item))) tables.matchList(settings, name);
+  }
+}
+
+function* definitionsOf(settings: PostfixSettings): Iterable<[string, Definition]> {
+  yield* settings.main.definitions;
+  yield* settings.overrides;
+}
+
+function checkValues(settings: PostfixSettings): readonly Problem[] {
+  for (const [name] of definitionsOf(settings)) {
+    const parameter = findParameter(name);
+    if (parameter === undefined) settings.string(name);
+    else touch(settings, parameter);
+  }
+  return settings.problems;
+}
+
+/** Names that other values mention, and restriction classes: the administrator's own, not typing errors. */
+function referencedNames(all: readonly PostfixSettings[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const settings of all) {
+    for (const [, { value }] of definitionsOf(settings)) {
+      for (const match of value.matchAll(/\$[{(]?\s*([A-Za-z0-9_]{1,256})/g)) names.add(match[1] ?? '');
+    }
+    for (const name of settings.list('smtpd_restriction_classes')) names.add(name);
+  }
+  return names;
+}
+
+function checkNames(
+  settings: PostfixSettings,
+  userNames: ReadonlySet<string>,
+  honoured: ReadonlySet<string>,
+): Problem[] {
+  const problems: Problem[] = [];
+  for (const [name, { value, origin }] of definitionsOf(settings)) {
+    if (honoured.has(name)) continue;
+    const isKnown = findParameter(name) !== undefined || otherVersionsParameters.has(name);
+    if (isKnown) {
+      if (value === '') continue;
+      const { message, mustRefuse } = explainNotHonoured(name);
+      const isOff = value.toLowerCase() === 'no';
+      problems.push(
+        (mustRefuse && !isOff ? refuse : notice)(origin, {
+          name,
+          value,
+          message: `not honoured: ${message}`,
+        }),
+      );
+    } else if (!userNames.has(name)) {
+      problems.push(unknownName(name, value, origin));
+    }
+  }
+  return problems;
+}
+
+function unknownName(name: string, value: string, origin: Origin): Problem {
+  const nearest = nearestName(name, parameterNames());
+  const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+  return notice(origin, {
+    name,
+    value,
+    message: `no parameter has this name, and nothing refers to it${hint}`,
+  });
+}
+
+function checkRestrictionLists(
+  settings: PostfixSettings,
+  tables: TableRegistry,
+  supported: ReadonlySet<string>,
+): Problem[] {
+  const problems: Problem[] = [];
+  const classes = new Set(settings.list('smtpd_restriction_classes'));
+  for (const list of [...restrictionListNames, ...classes]) {
+    for (const restriction of settings.restrictions(list)) {
+      const problem = classes.has(restriction.word)
+        ? undefined
+        : checkRestriction(list, restriction, supported);
+      if (problem !== undefined) problems.push(problem);
+      else openArgument(restriction, tables);
+    }
+  }
+  return problems;
+}
+
+function checkRestriction(
+  list: string,
+  restriction: Restriction,
+  supported: ReadonlySet<string>,
+): Problem | undefined {
+  const { word, argument, origin } = restriction;
+  if (!supported.has(word)) {
+    const nearest = nearestName(word, supported.values());
+    const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+    const message = `"${word}" is a restriction that this server cannot carry out, so it does not start${hint}`;
+    return refuse(origin, { name: list, value: word, message });
+  }
+  if (takesArgument(word) && argument === undefined) {
+    return refuse(origin, { name: list, value: word, message: `"${word}" needs an argument` });
+  }
+  return undefined;
+}
+
+function openArgument({ word, argument, origin }: Restriction, tables: TableRegistry): void {
+  if (argument === undefined || !/^check_.*_access$/.test(word)) return;
+  tables.open(argument, { parameter: word, origin });
+}
