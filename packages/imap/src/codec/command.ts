@@ -1,0 +1,89 @@
+// IMAP commands as values: what the parsers make and the sessions run.
+
+import type { FetchItem } from './fetch-item.ts';
+import type { SearchKey, SearchReturn } from './search-key.ts';
+import type { SequenceSet } from './sequence-set.ts';
+
+/** Whether numbers are message sequence numbers or UIDs. */
+export type Numbering = 'sequence' | 'uid';
+
+export type StatusItem = 'MESSAGES' | 'RECENT' | 'UIDNEXT' | 'UIDVALIDITY' | 'UNSEEN';
+
+/** LIST with RFC 5258's, RFC 5819's and RFC 6154's options; plain LIST has none of them. */
+export interface ListCommand {
+  readonly kind: 'list';
+  readonly reference: string;
+  readonly patterns: readonly string[];
+  readonly select: ReadonlySet<'SUBSCRIBED' | 'REMOTE' | 'RECURSIVEMATCH' | 'SPECIAL-USE'>;
+  /** Undefined: no RETURN was given; what plain LIST returns applies. */
+  readonly returns: ReadonlySet<'SUBSCRIBED' | 'CHILDREN' | 'SPECIAL-USE'> | undefined;
+  readonly status: readonly StatusItem[];
+  /** Patterns came as a list, which makes even an empty one a pattern. */
+  readonly extended: boolean;
+}
+
+export type Command =
+  | { readonly kind: 'capability' | 'noop' | 'logout' | 'startTls' | 'namespace' | 'idle' }
+  | { readonly kind: 'check' | 'close' | 'unselect' }
+  | { readonly kind: 'id'; readonly fields: ReadonlyMap<string, string> }
+  | { readonly kind: 'enable'; readonly names: readonly string[] }
+  | { readonly kind: 'login'; readonly user: string; readonly password: string }
+  | { readonly kind: 'authenticate'; readonly mechanism: string; readonly initial?: string }
+  | { readonly kind: 'select'; readonly mailbox: string; readonly readOnly: boolean }
+  | { readonly kind: 'create' | 'delete' | 'subscribe' | 'unsubscribe'; readonly mailbox: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | ListCommand
+  | { readonly kind: 'lsub'; readonly reference: string; readonly pattern: string }
+  | { readonly kind: 'status'; readonly mailbox: string; readonly items: readonly StatusItem[] }
+  | {
+      readonly kind: 'fetch';
+      readonly numbering: Numbering;
+      readonly set: SequenceSet;
+      readonly items: readonly FetchItem[];
+    }
+  | {
+      readonly kind: 'store';
+      readonly numbering: Numbering;
+      readonly set: SequenceSet;
+      readonly mode: 'add' | 'remove' | 'replace';
+      readonly silent: boolean;
+      readonly flags: readonly string[];
+    }
+  | {
+      readonly kind: 'search';
+      readonly numbering: Numbering;
+      readonly key: SearchKey;
+      readonly returns: SearchReturn | undefined;
+    }
+  | {
+      readonly kind: 'copy' | 'move';
+      readonly numbering: Numbering;
+      readonly set: SequenceSet;
+      readonly mailbox: string;
+    }
+  | { readonly kind: 'expunge'; readonly uids?: SequenceSet };
+
+export type CommandKind = Command['kind'];
+export type CommandOf<Kind extends CommandKind> = Extract<Command, { readonly kind: Kind }>;
+
+/** What APPEND says before its literal. */
+export interface AppendHead {
+  readonly mailbox: string;
+  readonly flags: readonly string[];
+  readonly internalDate?: Date;
+}
+
+/** `bad`: the command makes no sense. `no`: it does, but cannot be done; with a response code where one fits. */
+export type ParseFailure =
+  | { readonly ok: false; readonly kind: 'bad'; readonly text: string }
+  | { readonly ok: false; readonly kind: 'no'; readonly text: string; readonly code?: string };
+
+export type Parsed<T> = { readonly ok: true; readonly value: T } | ParseFailure;
+
+export function parsed<T>(value: T): Parsed<T> {
+  return { ok: true, value };
+}
+
+export function badArguments(text = 'Invalid arguments'): ParseFailure {
+  return { ok: false, kind: 'bad', text };
+}

@@ -1,0 +1,166 @@
+// FETCH and UID FETCH (RFC 3501 §6.4.5).
+//
+//   fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+
+import { type Arg, ArgCursor, argText } from '../arg.ts';
+import { badArguments, type CommandOf, type Numbering, type Parsed, parsed } from '../command.ts';
+import { type FetchItem, formatSection, type Partial, type Section, WHOLE } from '../fetch-item.ts';
+import { parseSet } from './set.ts';
+
+const SIMPLE: ReadonlyMap<string, FetchItem> = new Map<string, FetchItem>([
+  ['FLAGS', { kind: 'flags' }],
+  ['UID', { kind: 'uid' }],
+  ['INTERNALDATE', { kind: 'internalDate' }],
+  ['RFC822.SIZE', { kind: 'size' }],
+  ['ENVELOPE', { kind: 'envelope' }],
+  ['BODY', { kind: 'body' }],
+  ['BODYSTRUCTURE', { kind: 'bodyStructure' }],
+  ['RFC822', { kind: 'section', peek: false, label: 'RFC822', section: WHOLE }],
+  [
+    'RFC822.HEADER',
+    {
+      kind: 'section',
+      peek: true,
+      label: 'RFC822.HEADER',
+      section: { part: [], what: 'header', fields: [] },
+    },
+  ],
+  [
+    'RFC822.TEXT',
+    { kind: 'section', peek: false, label: 'RFC822.TEXT', section: { part: [], what: 'text', fields: [] } },
+  ],
+]);
+
+const MACROS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['FAST', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE']],
+  ['ALL', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE']],
+  ['FULL', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE', 'BODY']],
+]);
+
+export function parseFetch(args: readonly Arg[], numbering: Numbering): Parsed<CommandOf<'fetch'>> {
+  const cursor = new ArgCursor(args);
+  const set = parseSet(cursor, numbering);
+  if (!set.ok) return set;
+  const items = parseItems(cursor);
+  if (!items.ok) return items;
+  if (!cursor.atEnd) return badArguments();
+  return parsed({ kind: 'fetch', numbering, set: set.value, items: items.value });
+}
+
+function parseItems(cursor: ArgCursor): Parsed<readonly FetchItem[]> {
+  const list = cursor.list();
+  if (list !== undefined) {
+    if (list.length === 0) return badArguments('FETCH list is empty');
+    return parseAll(new ArgCursor(list));
+  }
+  const next = cursor.peek();
+  if (next?.kind !== 'atom') return badArguments();
+  const macro = MACROS.get(next.text.toUpperCase());
+  if (macro !== undefined) {
+    cursor.take();
+    return parsed(macro.flatMap((name) => SIMPLE.get(name) ?? []));
+  }
+  const item = parseItem(cursor);
+  return item.ok ? parsed([item.value]) : item;
+}
+
+function parseAll(cursor: ArgCursor): Parsed<readonly FetchItem[]> {
+  const items = new Map<string, FetchItem>();
+  while (!cursor.atEnd) {
+    const item = parseItem(cursor);
+    if (!item.ok) return item;
+    const { value } = item;
+    const key = value.kind === 'section' ? `${value.label} ${value.partial?.length ?? ''}` : value.kind;
+    // Asked twice, answered once; without PEEK wins, for it has an effect.
+    const known = items.get(key);
+    if (known === undefined || (known.kind === 'section' && known.peek)) items.set(key, value);
+  }
+  return parsed([...items.values()]);
+}
+
+function parseItem(cursor: ArgCursor): Parsed<FetchItem> {
+  const text = cursor.atom();
+  if (text === undefined) return badArguments('FETCH list contains non-atoms.');
+  const upper = text.toUpperCase();
+  const simple = SIMPLE.get(upper);
+  if (simple !== undefined) return parsed(simple);
+  const open = /^BODY(\.PEEK)?\[/.exec(upper);
+  if (open === null) return badArguments(`Unknown parameter: ${upper}`);
+  return parseBodySection(cursor, { rest: upper.slice(open[0].length), peek: open[1] !== undefined });
+}
+
+interface BodyStart {
+  /** What follows `BODY[`, in upper case. */
+  readonly rest: string;
+  readonly peek: boolean;
+}
+
+function parseBodySection(cursor: ArgCursor, { rest, peek }: BodyStart): Parsed<FetchItem> {
+  let words = rest;
+  let tail: string;
+  let fields: readonly string[] | undefined;
+  const close = rest.indexOf(']');
+  if (close === -1) {
+    // BODY[HEADER.FIELDS (a b)]<0.9>: an atom, a list, an atom.
+    const list = cursor.list();
+    const end = list === undefined ? undefined : cursor.atom();
+    if (list === undefined || end === undefined || !end.startsWith(']')) {
+      return badArguments("Invalid BODY[..] parameter: Missing ']'");
+    }
+    fields = parseFieldNames(list);
+    if (fields === undefined) return badArguments('Invalid BODY[..] section');
+    tail = end.slice(1);
+  } else {
+    words = rest.slice(0, close);
+    tail = rest.slice(close + 1);
+  }
+  const section = parseSection(words, fields);
+  if (section === undefined) return badArguments('Invalid BODY[..] section');
+  const partial = tail === '' ? undefined : parsePartial(tail);
+  if (tail !== '' && partial === undefined)
+    return badArguments('Invalid BODY[..] parameter: Invalid partial');
+  const label = `BODY[${formatSection(section)}]${partial === undefined ? '' : `<${partial.start}>`}`;
+  return parsed({ kind: 'section', peek, label, section, ...(partial === undefined ? {} : { partial }) });
+}
+
+const MAX_FIELD_NAMES = 1000;
+
+function parseFieldNames(list: readonly Arg[]): readonly string[] | undefined {
+  if (list.length === 0 || list.length > MAX_FIELD_NAMES) return undefined;
+  const names = list.map((arg) => argText(arg)?.toUpperCase() ?? '');
+  return names.every((name) => /^[\x21-\x39\x3b-\x7e]+$/.test(name)) ? names : undefined;
+}
+
+/** Levels of parts; deeper than any structure goes. */
+const MAX_PART_LEVELS = 100;
+
+function parseSection(words: string, fields: readonly string[] | undefined): Section | undefined {
+  const part: number[] = [];
+  let at = 0;
+  for (;;) {
+    const match = /^([1-9]\d{0,8})(?:\.|$)/.exec(words.slice(at, at + 11));
+    if (match === null) break;
+    if (part.length >= MAX_PART_LEVELS) return undefined;
+    part.push(Number(match[1]));
+    at += match[0].length;
+    if (!match[0].endsWith('.')) break;
+  }
+  const word = words.slice(at);
+  if (word === '' && words.endsWith('.')) return undefined;
+  if (fields !== undefined) {
+    if (word === 'HEADER.FIELDS') return { part, what: 'fields', fields };
+    return word === 'HEADER.FIELDS.NOT' ? { part, what: 'fieldsNot', fields } : undefined;
+  }
+  if (word === '') return { part, what: 'all', fields: [] };
+  if (word === 'HEADER') return { part, what: 'header', fields: [] };
+  if (word === 'TEXT') return { part, what: 'text', fields: [] };
+  return word === 'MIME' && part.length > 0 ? { part, what: 'mime', fields: [] } : undefined;
+}
+
+/** `"<" number ["." number] ">"`. */
+function parsePartial(text: string): Partial | undefined {
+  const match = /^<(\d{1,10})(?:\.(\d{1,10}))?>$/.exec(text);
+  if (match === null) return undefined;
+  const start = Number(match[1]);
+  return match[2] === undefined ? { start } : { start, length: Number(match[2]) };
+}

@@ -1,0 +1,78 @@
+// STORE, COPY, MOVE, EXPUNGE and their UID forms; the head of APPEND.
+
+import { type Arg, ArgCursor, argText } from '../arg.ts';
+import {
+  type AppendHead,
+  badArguments,
+  type CommandOf,
+  type Numbering,
+  type Parsed,
+  parsed,
+} from '../command.ts';
+import { parseDateTime } from '../dates.ts';
+import { parseFlags } from '../flags.ts';
+import { parseMailboxName } from './mailbox-name.ts';
+import { parseSet } from './set.ts';
+
+const STORE_MODES: ReadonlyMap<
+  string,
+  { readonly mode: 'add' | 'remove' | 'replace'; readonly silent: boolean }
+> = new Map([
+  ['FLAGS', { mode: 'replace', silent: false }],
+  ['FLAGS.SILENT', { mode: 'replace', silent: true }],
+  ['+FLAGS', { mode: 'add', silent: false }],
+  ['+FLAGS.SILENT', { mode: 'add', silent: true }],
+  ['-FLAGS', { mode: 'remove', silent: false }],
+  ['-FLAGS.SILENT', { mode: 'remove', silent: true }],
+]);
+
+export function parseStore(args: readonly Arg[], numbering: Numbering): Parsed<CommandOf<'store'>> {
+  const cursor = new ArgCursor(args);
+  const set = parseSet(cursor, numbering);
+  if (!set.ok) return set;
+  const mode = STORE_MODES.get(cursor.word() ?? '');
+  if (mode === undefined) return badArguments();
+  // RFC 3501: a list, or flags without parentheses.
+  const rest = args.slice(2);
+  const list = rest[0]?.kind === 'list' && rest.length === 1 ? rest[0].items : rest;
+  const flags = parseFlags(list);
+  if (!flags.ok) return badArguments(flags.text);
+  if (rest.length === 0) return badArguments('Missing flags');
+  return parsed({ kind: 'store', numbering, set: set.value, ...mode, flags: flags.flags });
+}
+
+export function parseCopy(
+  args: readonly Arg[],
+  how: { readonly kind: 'copy' | 'move'; readonly numbering: Numbering },
+): Parsed<CommandOf<'copy' | 'move'>> {
+  const cursor = new ArgCursor(args);
+  const set = parseSet(cursor, how.numbering);
+  if (!set.ok) return set;
+  const mailbox = parseMailboxName(cursor);
+  if (!mailbox.ok) return mailbox;
+  return parsed({ ...how, set: set.value, mailbox: mailbox.value });
+}
+
+/** RFC 4315. */
+export function parseUidExpunge(args: readonly Arg[]): Parsed<CommandOf<'expunge'>> {
+  if (args.length === 0) return badArguments('Missing arguments');
+  const set = parseSet(new ArgCursor(args), 'uid');
+  return set.ok ? parsed({ kind: 'expunge', uids: set.value }) : set;
+}
+
+/** `mailbox [SP flag-list] [SP date-time]`, before the literal (RFC 3501 §6.3.11). */
+export function parseAppendHead(args: readonly Arg[]): Parsed<AppendHead> {
+  const cursor = new ArgCursor(args);
+  const mailbox = parseMailboxName(cursor);
+  if (!mailbox.ok) return mailbox;
+  const list = cursor.list();
+  const flags = parseFlags(list ?? []);
+  if (!flags.ok) return badArguments(flags.text);
+  const head = { mailbox: mailbox.value, flags: flags.flags };
+  if (cursor.atEnd) return parsed(head);
+  const date = cursor.take();
+  if (date?.kind !== 'string' || !cursor.atEnd) return badArguments();
+  const internalDate = parseDateTime(argText(date) ?? '');
+  if (internalDate === undefined) return badArguments('Invalid internal date');
+  return parsed({ ...head, internalDate });
+}

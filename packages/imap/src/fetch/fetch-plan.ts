@@ -1,0 +1,45 @@
+// What a FETCH wants, put into the order of Dovecot's responses: short data first, in the order asked, with the UID
+// at the front of UID FETCH; then structures and sections, in the order asked.
+
+import type { Numbering } from '../codec/command.ts';
+import type { FetchItem } from '../codec/fetch-item.ts';
+
+export type ShortItem = 'flags' | 'uid' | 'internalDate' | 'size' | 'modseq';
+export type LongItem = Exclude<FetchItem, { readonly kind: ShortItem }>;
+export type SectionItem = Extract<FetchItem, { readonly kind: 'section' }>;
+
+export interface FetchPlan {
+  readonly short: readonly ShortItem[];
+  readonly long: readonly LongItem[];
+  /** Some section is asked without PEEK: messages become `\Seen`. */
+  readonly setsSeen: boolean;
+  /** Flags are shown only where they change: nobody asked for them. */
+  readonly flagsOnChange: boolean;
+}
+
+export function planFetch(
+  items: readonly FetchItem[],
+  options: { readonly numbering: Numbering; readonly readOnly: boolean },
+): FetchPlan {
+  const short: ShortItem[] = options.numbering === 'uid' ? ['uid'] : [];
+  const long: LongItem[] = [];
+  let setsSeen = false;
+  for (const item of items) {
+    if (isShort(item)) {
+      if (!short.includes(item.kind)) short.push(item.kind);
+    } else {
+      long.push(item);
+      if (item.kind === 'section' && !item.peek) setsSeen = true;
+    }
+  }
+  setsSeen = setsSeen && !options.readOnly;
+  const flagsOnChange = setsSeen && !short.includes('flags');
+  if (flagsOnChange) short.push('flags');
+  return { short, long, setsSeen, flagsOnChange };
+}
+
+function isShort(item: FetchItem): item is Extract<FetchItem, { readonly kind: ShortItem }> {
+  return SHORT.has(item.kind);
+}
+
+const SHORT: ReadonlySet<string> = new Set<ShortItem>(['flags', 'uid', 'internalDate', 'size', 'modseq']);

@@ -1,0 +1,186 @@
+// One message's FETCH response as pieces: text, and ranges of the message too large to be held.
+//
+// Nothing is written before all small pieces are at hand, so a message that vanishes meanwhile leaves no half
+// response. Throws `MailboxError('expunged')` in that case.
+
+import type { ByteRange, MessageHandle, MessageRecord } from '@postcote/mailbox';
+import { type MessageStructure, selectHeaderFields } from '@postcote/mime';
+import { formatDateTime } from '../codec/dates.ts';
+import { formatFlags } from '../codec/flags.ts';
+import { formatBodyStructure, formatEnvelope } from '../codec/structure-format.ts';
+import { type FetchPlan, type LongItem, type SectionItem } from './fetch-plan.ts';
+import { findPart, partRange } from './section-range.ts';
+
+export type Piece = string | Buffer | { readonly range: ByteRange };
+
+export interface FetchedMessage {
+  readonly seq: number;
+  readonly record: MessageRecord;
+  readonly recent: boolean;
+  readonly handle: MessageHandle;
+}
+
+export interface FetchCounters {
+  headerCount: number;
+  headerOctets: number;
+  bodyCount: number;
+  bodyOctets: number;
+}
+
+export interface FetchSettings {
+  readonly plan: FetchPlan;
+  readonly zone: (date: Date) => number;
+  readonly counters: FetchCounters;
+}
+
+/** Larger sections are streamed. */
+const MAX_HELD = 64 * 1024;
+const EMPTY = Buffer.alloc(0);
+
+export async function fetchMessage(
+  message: FetchedMessage,
+  settings: FetchSettings,
+): Promise<readonly Piece[]> {
+  const { plan } = settings;
+  let text = `* ${message.seq} FETCH (`;
+  let separator = '';
+  for (const kind of plan.short) {
+    const value = shortValue(kind, message, settings);
+    const ready = typeof value === 'string' ? value : await value;
+    if (ready === '') continue;
+    text += separator + ready;
+    separator = ' ';
+  }
+  if (plan.long.length === 0) return [`${text})\r\n`];
+  const pieces: Piece[] = [];
+  const reader = new MessageReader(message.handle);
+  for (const item of plan.long) {
+    text += separator;
+    separator = ' ';
+    if (item.kind !== 'section') {
+      text += await structureValue(item, reader);
+      continue;
+    }
+    const content = await readSection(item, reader);
+    const length = 'range' in content ? content.range.end - content.range.start : content.length;
+    count(settings.counters, item, length);
+    text += `${item.label} {${length}}\r\n`;
+    if ('range' in content || content.length > 4096) {
+      pieces.push(text, content);
+      text = '';
+    } else {
+      text += content.toString('latin1');
+    }
+  }
+  pieces.push(`${text})\r\n`);
+  return pieces;
+}
+
+function shortValue(
+  kind: FetchPlan['short'][number],
+  { record, recent, handle }: FetchedMessage,
+  { plan, zone }: FetchSettings,
+): string | Promise<string> {
+  switch (kind) {
+    case 'uid':
+      return `UID ${record.uid}`;
+    case 'modseq':
+      return `MODSEQ (${record.modseq})`;
+    case 'flags': {
+      const becomesSeen = plan.setsSeen && !record.flags.includes('\\Seen');
+      if (plan.flagsOnChange && !becomesSeen) return '';
+      return `FLAGS (${formatFlags(becomesSeen ? [...record.flags, '\\Seen'] : record.flags, recent)})`;
+    }
+    case 'size': {
+      const size = handle.size();
+      return typeof size === 'number' ? `RFC822.SIZE ${size}` : size.then((value) => `RFC822.SIZE ${value}`);
+    }
+    case 'internalDate': {
+      const format = (date: Date): string => `INTERNALDATE "${formatDateTime(date, zone(date))}"`;
+      const date = handle.internalDate();
+      return date instanceof Date ? format(date) : date.then(format);
+    }
+    default:
+      return kind satisfies never;
+  }
+}
+
+async function structureValue(item: Exclude<LongItem, SectionItem>, reader: MessageReader): Promise<string> {
+  const structure = await reader.structure();
+  if (item.kind === 'envelope') return `ENVELOPE ${formatEnvelope(structure.envelope)}`;
+  if (item.kind === 'body') return `BODY ${formatBodyStructure(structure.root, false)}`;
+  return `BODYSTRUCTURE ${formatBodyStructure(structure.root, true)}`;
+}
+
+async function readSection(
+  { section, partial }: SectionItem,
+  reader: MessageReader,
+): Promise<Buffer | { readonly range: ByteRange }> {
+  const { part: path, what, fields } = section;
+  let content: Buffer | ByteRange | undefined;
+  if (path.length > 0) {
+    const part = findPart((await reader.structure()).root, path);
+    content = part === undefined ? undefined : partRange(part, what);
+  } else if (what === 'all') {
+    content = { start: 0, end: await reader.size() };
+  } else if (what === 'text') {
+    content = { start: (await reader.header()).length, end: await reader.size() };
+  } else {
+    content = await reader.header();
+  }
+  if (content === undefined) return EMPTY;
+  if (what === 'fields' || what === 'fieldsNot') {
+    const header = Buffer.isBuffer(content) ? content : await reader.read(content);
+    content = selectHeaderFields(header, fields, { not: what === 'fieldsNot' });
+  }
+  const length = Buffer.isBuffer(content) ? content.length : content.end - content.start;
+  const from = Math.min(partial?.start ?? 0, length);
+  const to = Math.min(partial?.length === undefined ? length : from + partial.length, length);
+  if (Buffer.isBuffer(content)) return content.subarray(from, to);
+  const range = { start: content.start + from, end: content.start + to };
+  if (range.end <= range.start) return EMPTY;
+  return range.end - range.start > MAX_HELD ? { range } : reader.read(range);
+}
+
+/** Asks a handle for each thing once. */
+class MessageReader {
+  readonly #handle: MessageHandle;
+  #header: Buffer | undefined;
+  #structure: MessageStructure | undefined;
+
+  constructor(handle: MessageHandle) {
+    this.#handle = handle;
+  }
+
+  async header(): Promise<Buffer> {
+    return (this.#header ??= await this.#handle.header());
+  }
+
+  async structure(): Promise<MessageStructure> {
+    return (this.#structure ??= await this.#handle.structure());
+  }
+
+  async size(): Promise<number> {
+    return this.#handle.size();
+  }
+
+  /** Exactly the range: what storage cannot give was cut off behind our back. */
+  async read(range: ByteRange): Promise<Buffer> {
+    return this.#handle.read(range);
+  }
+}
+
+function count(counters: FetchCounters, { section }: SectionItem, octets: number): void {
+  if (
+    section.what === 'header' ||
+    section.what === 'fields' ||
+    section.what === 'fieldsNot' ||
+    section.what === 'mime'
+  ) {
+    counters.headerCount += 1;
+    counters.headerOctets += octets;
+  } else {
+    counters.bodyCount += 1;
+    counters.bodyOctets += octets;
+  }
+}

@@ -1,0 +1,114 @@
+// FETCH and UID FETCH: message after message, in batches, giving way to other sessions.
+
+import { MailboxError } from '@postcote/mailbox';
+import { bad, ok } from '../../codec/response.ts';
+import { planFetch } from '../../fetch/fetch-plan.ts';
+import { fetchMessage, type FetchSettings, type Piece } from '../../fetch/message-response.ts';
+import { type CommandRow, done, type SessionCore } from '../core.ts';
+import type { Selected } from '../selected.ts';
+import { NO_MAILBOX } from './messages.ts';
+
+/** The promised octets of a literal could not be delivered: only closing the connection is left. */
+export class BrokenLiteral extends Error {
+  override readonly name = 'BrokenLiteral';
+}
+
+/** Messages marked `\Seen` in one go. */
+const SEEN_BATCH = 200;
+
+export const FETCH: CommandRow<'fetch'> = {
+  kinds: ['fetch'],
+  needsMailbox: true,
+  sync: 'holdExpunges',
+  refresh: false,
+  async run(core, { set, numbering, items }) {
+    const { selected } = core;
+    if (selected === undefined) return NO_MAILBOX;
+    const ranges = selected.resolve(set, numbering);
+    if (ranges === undefined) return done(bad('Error in IMAP command FETCH: Invalid messageset'));
+    const plan = planFetch(items, { numbering, readOnly: selected.readOnly });
+    const settings: FetchSettings = { plan, zone: core.settings.zone, counters: core.counters };
+    const seen = new SeenMarker(selected);
+    let missing = false;
+    try {
+      for (const { first, last } of ranges) {
+        for (let index = first; index <= last && !core.over; index++) {
+          if (core.shouldBreathe) await core.breathe();
+          const told = await fetchOne(core, { selected, index, settings });
+          if (told === 'missing') missing = true;
+          else if (plan.setsSeen && told === 'unseen') await seen.add(selected.uids[index] as number);
+        }
+      }
+    } finally {
+      await seen.flush();
+    }
+    return done(
+      missing ? ok('Some messages were already expunged.', 'EXPUNGEISSUED') : ok('Fetch completed.'),
+    );
+  },
+};
+
+async function fetchOne(
+  core: SessionCore,
+  what: { readonly selected: Selected; readonly index: number; readonly settings: FetchSettings },
+): Promise<'missing' | 'seen' | 'unseen'> {
+  const { selected, index, settings } = what;
+  const uid = selected.uids[index] as number;
+  const record = selected.record(uid, index);
+  const handle = record === undefined ? undefined : selected.mailbox.message(uid);
+  if (record === undefined || handle === undefined) return 'missing';
+  const message = { seq: index + 1, record, recent: selected.isRecent(uid), handle };
+  let pieces: readonly Piece[];
+  try {
+    pieces = await fetchMessage(message, settings);
+  } catch (error) {
+    if (error instanceof MailboxError && error.code === 'expunged') return 'missing';
+    throw error;
+  }
+  for (const piece of pieces) {
+    if (typeof piece === 'string') core.out.text(piece);
+    else if (Buffer.isBuffer(piece)) core.out.bytes(piece);
+    else await streamRange(core, handle.stream(piece.range), piece.range.end - piece.range.start);
+  }
+  return record.flags.includes('\\Seen') ? 'seen' : 'unseen';
+}
+
+async function streamRange(core: SessionCore, stream: AsyncIterable<Buffer>, length: number): Promise<void> {
+  let left = length;
+  try {
+    for await (const chunk of stream) {
+      if (core.over) return;
+      core.out.bytes(chunk.length > left ? chunk.subarray(0, left) : chunk);
+      left -= chunk.length;
+      if (core.shouldBreathe) await core.breathe();
+      if (left <= 0) return;
+    }
+  } catch (error) {
+    throw new BrokenLiteral('message could not be read to its end', { cause: error });
+  }
+  if (left > 0) throw new BrokenLiteral(`message ended ${left} octets early`);
+}
+
+/** Sets `\Seen` on what was sent. The client saw it in the response and is not told again. */
+class SeenMarker {
+  readonly #selected: Selected;
+  #uids: number[] = [];
+
+  constructor(selected: Selected) {
+    this.#selected = selected;
+  }
+
+  async add(uid: number): Promise<void> {
+    this.#uids.push(uid);
+    if (this.#uids.length >= SEEN_BATCH) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const uids = this.#uids;
+    if (uids.length === 0) return;
+    this.#uids = [];
+    const known = this.#selected.known(uids);
+    await this.#selected.mailbox.store(uids, { mode: 'add', flags: ['\\Seen'] });
+    this.#selected.silence(known);
+  }
+}

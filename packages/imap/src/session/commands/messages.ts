@@ -1,0 +1,90 @@
+// STORE, COPY, MOVE, EXPUNGE (RFC 3501 §6.4, RFC 4315 UIDPLUS, RFC 6851 MOVE).
+
+import { type CopyResult, MailboxError } from '@postcote/mailbox';
+import { formatNumbers } from '../../codec/sequence-set.ts';
+import { bad, no, ok } from '../../codec/response.ts';
+import { type CommandRow, done, type Outcome } from '../core.ts';
+import { missingMailbox } from '../mailbox-errors.ts';
+import { deletedUids } from './select.ts';
+
+export const STORE: CommandRow<'store'> = {
+  kinds: ['store'],
+  needsMailbox: true,
+  sync: 'holdExpunges',
+  refresh: false,
+  async run(core, { set, numbering, mode, silent, flags }) {
+    const { selected, counters } = core;
+    if (selected === undefined) return NO_MAILBOX;
+    // DOVECOT: says OK, and says that nothing happened.
+    if (selected.readOnly) return done(ok('Store ignored with read-only mailbox.'));
+    const ranges = selected.resolve(set, numbering);
+    if (ranges === undefined) return done(bad('Error in IMAP command STORE: Invalid messageset'));
+    const uids = selected.uidsOf(ranges);
+    if (uids.length === 0) return done(ok('Store completed.'));
+    const known = silent ? selected.known(uids) : [];
+    const result = await selected.mailbox.store(uids, { mode, flags });
+    if (silent) selected.silence(known);
+    if (mode !== 'remove' && flags.includes('\\Deleted'))
+      counters.deleted += uids.length - result.expunged.length;
+    if (result.expunged.length === 0) return done(ok('Store completed.'));
+    return done(ok('Some messages were already expunged.', 'EXPUNGEISSUED'));
+  },
+};
+
+export const EXPUNGE: CommandRow<'expunge'> = {
+  kinds: ['expunge'],
+  needsMailbox: true,
+  sync: 'all',
+  refresh: false,
+  async run(core, { uids }) {
+    const { selected, counters } = core;
+    if (selected === undefined) return NO_MAILBOX;
+    if (selected.readOnly) return done(no('Mailbox is read-only.', 'READ-ONLY'));
+    let doomed = deletedUids(selected);
+    if (uids !== undefined) {
+      const asked = new Set(selected.uidsOf(selected.resolve(uids, 'uid') ?? []));
+      doomed = doomed.filter((uid) => asked.has(uid));
+    }
+    if (doomed.length > 0) await selected.mailbox.expunge(doomed);
+    counters.expunged += doomed.length;
+    return done(ok('Expunge completed.'));
+  },
+};
+
+export const COPY: CommandRow<'copy' | 'move'> = {
+  kinds: ['copy', 'move'],
+  needsMailbox: true,
+  sync: 'all',
+  refresh: false,
+  async run(core, { kind, set, numbering, mailbox }) {
+    const { selected, counters } = core;
+    if (selected === undefined) return NO_MAILBOX;
+    const word = kind === 'copy' ? 'Copy' : 'Move';
+    if (kind === 'move' && selected.readOnly) return done(no('Mailbox is read-only.', 'READ-ONLY'));
+    const ranges = selected.resolve(set, numbering);
+    if (ranges === undefined)
+      return done(bad(`Error in IMAP command ${word.toUpperCase()}: Invalid messageset`));
+    const uids = selected.uidsOf(ranges);
+    if (uids.length === 0) return done(ok('No messages found.'));
+    let result: CopyResult;
+    try {
+      result = await selected.mailbox[kind](uids, mailbox);
+    } catch (error) {
+      if (error instanceof MailboxError && error.code === 'nonexistent') {
+        return done(missingMailbox(mailbox, 'TRYCREATE'));
+      }
+      throw error;
+    }
+    if (kind === 'move') counters.expunged += result.source.length;
+    if (result.source.length === 0) {
+      return done(no('Some of the requested messages no longer exist.', 'EXPUNGEISSUED'));
+    }
+    const code = `COPYUID ${result.uidValidity} ${formatNumbers(result.source)} ${formatNumbers(result.target)}`;
+    if (kind === 'copy') return done(ok('Copy completed.', code));
+    // RFC 6851 §4.3: before the expunges.
+    core.out.text(`* OK [${code}] Moved UIDs.\r\n`);
+    return done(ok('Move completed.'));
+  },
+};
+
+export const NO_MAILBOX: Outcome = done(bad('No mailbox selected.'));

@@ -1,0 +1,75 @@
+// CAPABILITY, NOOP, LOGOUT, ID, ENABLE, NAMESPACE, IDLE.
+
+import { CAPABILITIES } from '../../capabilities.ts';
+import { ok } from '../../codec/response.ts';
+import { type CommandRow, done } from '../core.ts';
+import { formatServerId } from '../server-id.ts';
+
+const ANYWHERE = { needsMailbox: false, sync: 'none', refresh: false } as const;
+
+export const CAPABILITY: CommandRow<'capability'> = {
+  kinds: ['capability'],
+  ...ANYWHERE,
+  run({ out }) {
+    out.text(`* CAPABILITY ${CAPABILITIES.join(' ')}\r\n`);
+    return done(ok('Capability completed.'));
+  },
+};
+
+export const NOOP: CommandRow<'noop'> = {
+  kinds: ['noop'],
+  needsMailbox: false,
+  sync: 'all',
+  refresh: true,
+  run: () => done(ok('NOOP completed.')),
+};
+
+export const LOGOUT: CommandRow<'logout'> = {
+  kinds: ['logout'],
+  ...ANYWHERE,
+  run({ out }) {
+    out.text('* BYE Logging out\r\n');
+    return { status: ok('Logout completed.'), next: 'logout' };
+  },
+};
+
+export const ID: CommandRow<'id'> = {
+  kinds: ['id'],
+  ...ANYWHERE,
+  run(core, { fields }) {
+    core.clientId = Object.fromEntries(fields);
+    core.out.text(formatServerId());
+    return done(ok('ID completed.'));
+  },
+};
+
+/** Extensions that ENABLE switches on. None is announced yet; unknown ones are passed over (RFC 5161 §3.1). */
+const ENABLEABLE: ReadonlySet<string> = new Set();
+
+export const ENABLE: CommandRow<'enable'> = {
+  kinds: ['enable'],
+  ...ANYWHERE,
+  run(core, { names }) {
+    const fresh = names.filter((name) => ENABLEABLE.has(name) && !core.enabled.has(name));
+    for (const name of fresh) core.enabled.add(name);
+    // DOVECOT: nothing is said where nothing was switched on.
+    if (fresh.length > 0) core.out.text(`* ENABLED ${fresh.join(' ')}\r\n`);
+    return done(ok('Enabled.'));
+  },
+};
+
+export const NAMESPACE: CommandRow<'namespace'> = {
+  kinds: ['namespace'],
+  ...ANYWHERE,
+  run({ out }) {
+    out.text('* NAMESPACE (("" "/")) NIL NIL\r\n');
+    return done(ok('Namespace completed.'));
+  },
+};
+
+/** RFC 2177. The session does the idling; its tagged answer comes with DONE. */
+export const IDLE: CommandRow<'idle'> = {
+  kinds: ['idle'],
+  ...ANYWHERE,
+  run: () => ({ status: ok('Idle completed.'), next: 'idle' }),
+};

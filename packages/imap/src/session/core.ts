@@ -1,0 +1,149 @@
+// What command handlers work with: the store, the selected mailbox, the way out, and the counters of the log line.
+
+import type { Mailbox, MailStore } from '@postcote/mailbox';
+import type { Log } from '@postcote/wire';
+import type { Command, CommandKind } from '../codec/command.ts';
+import type { Status } from '../codec/response.ts';
+import type { Clock, ImapHandOff } from '../ports.ts';
+import type { ResponseWriter } from './response-writer.ts';
+import { Selected } from './selected.ts';
+
+export interface ImapUserSettings {
+  /** Milliseconds without a command until the session ends. DOVECOT: 30 minutes. */
+  readonly idleTimeout: number;
+  /** DOVECOT: imap_idle_notify_interval, milliseconds between `Still here` while idling. 0: never. */
+  readonly idleNotifyInterval: number;
+  /** DOVECOT: imap_max_line_length. */
+  readonly maxLineLength: number;
+  /** Bad commands in a row. DOVECOT: the twentieth ends the session. */
+  readonly maxBadCommands: number;
+  /** Octets of one message a client may append. */
+  readonly maxAppend: number;
+  /** Minutes east of UTC at a moment, for INTERNALDATE and the days of SEARCH. */
+  readonly zone: (date: Date) => number;
+}
+
+export const DEFAULT_USER_SETTINGS: ImapUserSettings = {
+  idleTimeout: 30 * 60_000,
+  idleNotifyInterval: 2 * 60_000,
+  maxLineLength: 64 * 1024,
+  maxBadCommands: 20,
+  maxAppend: 0xffffffff,
+  zone: (date) => -date.getTimezoneOffset(),
+};
+
+/** DOVECOT: the numbers of imap_logout_format. */
+export interface SessionCounters {
+  input: number;
+  deleted: number;
+  expunged: number;
+  headerCount: number;
+  headerOctets: number;
+  bodyCount: number;
+  bodyOctets: number;
+}
+
+export interface SessionCoreOptions {
+  readonly store: MailStore;
+  readonly out: ResponseWriter;
+  readonly settings: ImapUserSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly handOff: ImapHandOff;
+  readonly user: string;
+}
+
+/** How long work may go on before other sessions get their turn. */
+const SLICE_MS = 8;
+
+export class SessionCore {
+  readonly store: MailStore;
+  readonly out: ResponseWriter;
+  readonly settings: ImapUserSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly handOff: ImapHandOff;
+  readonly user: string;
+  readonly enabled: Set<string>;
+  readonly counters: SessionCounters = {
+    input: 0,
+    deleted: 0,
+    expunged: 0,
+    headerCount: 0,
+    headerOctets: 0,
+    bodyCount: 0,
+    bodyOctets: 0,
+  };
+  clientId: Readonly<Record<string, string>>;
+  selected: Selected | undefined;
+  /** Of the command that runs. */
+  tag = '';
+  /** The connection is gone or going: long work stops. */
+  over = false;
+  #sliceEnd = 0;
+
+  constructor(options: SessionCoreOptions) {
+    this.store = options.store;
+    this.out = options.out;
+    this.settings = options.settings;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.handOff = options.handOff;
+    this.user = options.user;
+    this.enabled = new Set(options.handOff.enabled);
+    this.clientId = options.handOff.clientId;
+  }
+
+  /** Called between messages of long work: waits for the client, and lets other sessions in. */
+  async breathe(): Promise<void> {
+    if (this.out.blocked) await this.out.ready();
+    if (this.clock.now() < this.#sliceEnd) return;
+    this.out.flush();
+    await this.clock.turn();
+    this.#sliceEnd = this.clock.now() + SLICE_MS;
+  }
+
+  /** Whether `breathe` has something to do; spares an await per message. */
+  get shouldBreathe(): boolean {
+    return this.out.blocked || this.clock.now() >= this.#sliceEnd;
+  }
+
+  beginSlice(): void {
+    this.#sliceEnd = this.clock.now() + SLICE_MS;
+  }
+
+  async deselect(): Promise<void> {
+    const { selected } = this;
+    this.selected = undefined;
+    await selected?.mailbox.close();
+  }
+
+  /** Selects, with the recent messages claimed unless read-only. */
+  async select(mailbox: Mailbox, readOnly: boolean): Promise<Selected> {
+    const recent = readOnly ? mailbox.unclaimedRecent : await mailbox.claimRecent();
+    this.selected = new Selected(mailbox, readOnly, recent);
+    return this.selected;
+  }
+}
+
+export interface Outcome {
+  readonly status: Status;
+  /** What the session does after answering. */
+  readonly next?: 'logout' | 'idle';
+}
+
+export function done(status: Status): Outcome {
+  return { status };
+}
+
+/**
+ * What a command is. `sync`: whether changes are told before its tagged answer, and whether EXPUNGE may be among
+ * them. `refresh`: looks at the storage first, so that what other programs did shows.
+ */
+export interface CommandRow<Kind extends CommandKind = CommandKind> {
+  readonly kinds: readonly Kind[];
+  readonly needsMailbox: boolean;
+  readonly sync: 'none' | 'holdExpunges' | 'all';
+  readonly refresh: boolean;
+  run(core: SessionCore, command: Extract<Command, { readonly kind: Kind }>): Promise<Outcome> | Outcome;
+}

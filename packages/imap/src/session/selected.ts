@@ -1,0 +1,205 @@
+// The selected mailbox as this client knows it: which messages stand under which numbers, which are recent, which
+// flags it has been told. Changes, whoever made them, are told by `sync` between commands.
+
+import {
+  diffView,
+  findRecord,
+  lowerBound,
+  type Mailbox,
+  type MailboxView,
+  type MessageRecord,
+  openView,
+  type PackedView,
+  packView,
+  unpackView,
+} from '@postcote/mailbox';
+import type { Numbering } from '../codec/command.ts';
+import { FLAG_ORDER, formatFlags } from '../codec/flags.ts';
+import { type NumberRange, rangesOf, resolveSequenceSet, type SequenceSet } from '../codec/sequence-set.ts';
+import type { ResponseWriter } from './response-writer.ts';
+
+/** The mailbox is no longer the one that was selected: the session has to end. */
+export class MailboxReplaced extends Error {
+  override readonly name = 'MailboxReplaced';
+}
+
+export interface SyncOptions {
+  /** RFC 3501 §7.4.1: no EXPUNGE in answer to FETCH, STORE or SEARCH by sequence number. */
+  readonly holdExpunges: boolean;
+  /** FETCH responses carry the UID: after UID commands. */
+  readonly withUid: boolean;
+}
+
+/** Plain JSON; see `ImapSessionState`. */
+export interface SelectedState {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly view: PackedView;
+  readonly recent: readonly NumberRange[];
+  readonly recentShown: number;
+  readonly keywords: string;
+}
+
+export class Selected {
+  readonly mailbox: Mailbox;
+  readonly readOnly: boolean;
+  #view: MailboxView;
+  readonly #recent: Set<number>;
+  #recentShown = 0;
+  #keywordsShown: string;
+  /** What this session changed and need not be told: UID to the modseq of that change. */
+  readonly #silenced = new Map<number, number>();
+
+  constructor(mailbox: Mailbox, readOnly: boolean, recent: readonly number[]) {
+    this.mailbox = mailbox;
+    this.readOnly = readOnly;
+    this.#view = openView(mailbox);
+    this.#recent = new Set(recent);
+    this.#recentShown = this.recentCount;
+    this.#keywordsShown = mailbox.keywords.join(' ');
+  }
+
+  static resume(mailbox: Mailbox, state: SelectedState): Selected {
+    const selected = new Selected(mailbox, state.readOnly, []);
+    selected.#view = unpackView(state.view);
+    for (const { first, last } of state.recent) {
+      for (let uid = first; uid <= last; uid++) selected.#recent.add(uid);
+    }
+    selected.#recentShown = state.recentShown;
+    selected.#keywordsShown = state.keywords;
+    return selected;
+  }
+
+  pack(): SelectedState {
+    return {
+      name: this.mailbox.name,
+      readOnly: this.readOnly,
+      view: packView(this.#view),
+      recent: rangesOf([...this.#recent].sort((a, b) => a - b)),
+      recentShown: this.#recentShown,
+      keywords: this.#keywordsShown,
+    };
+  }
+
+  /** UIDs by sequence number minus one. */
+  get uids(): Uint32Array {
+    return this.#view.uids;
+  }
+
+  isRecent(uid: number): boolean {
+    return this.#recent.has(uid);
+  }
+
+  /** Of the messages in the view. Messages expunged leave the set at the sync that tells it. */
+  get recentCount(): number {
+    return this.#recent.size;
+  }
+
+  /** The current record; undefined when it is expunged. `index` is a guess, right unless something is expunged. */
+  record(uid: number, index: number): MessageRecord | undefined {
+    const { records } = this.mailbox;
+    const guess = records[index];
+    return guess !== undefined && guess.uid === uid ? guess : findRecord(records, uid);
+  }
+
+  /**
+   * The messages a set names, as ranges of indices into `uids`; undefined when sequence numbers are named that do
+   * not exist. UIDs that do not exist are passed over (RFC 3501 §6.4.8), `n:*` always has the last one.
+   */
+  resolve(set: SequenceSet, numbering: Numbering): readonly NumberRange[] | undefined {
+    const { uids } = this;
+    if (numbering === 'uid') {
+      const ranges: NumberRange[] = [];
+      for (const { first, last } of resolveSequenceSet(set, uids.at(-1) ?? 0)) {
+        const from = lowerBound(uids, first);
+        const to = (last >= 0xffffffff ? uids.length : lowerBound(uids, last + 1)) - 1;
+        if (from <= to) ranges.push({ first: from, last: to });
+      }
+      return ranges;
+    }
+    const ranges = resolveSequenceSet(set, uids.length);
+    const bottom = ranges[0];
+    const top = ranges.at(-1);
+    if (bottom === undefined || top === undefined || bottom.first < 1 || top.last > uids.length)
+      return undefined;
+    return ranges.map(({ first, last }) => ({ first: first - 1, last: last - 1 }));
+  }
+
+  /** The UIDs of ranges of indices. */
+  uidsOf(ranges: readonly NumberRange[]): number[] {
+    const uids: number[] = [];
+    for (const { first, last } of ranges) {
+      for (let index = first; index <= last; index++) uids.push(this.uids[index] as number);
+    }
+    return uids;
+  }
+
+  /** Which of these messages the client knows in their present state; a silent change may be kept from it. */
+  known(uids: readonly number[]): readonly number[] {
+    return uids.filter(
+      (uid) => (findRecord(this.mailbox.records, uid)?.modseq ?? Infinity) <= this.#view.modseq,
+    );
+  }
+
+  /** The client knows what these messages are like now. */
+  silence(uids: readonly number[]): void {
+    for (const uid of uids) {
+      const record = findRecord(this.mailbox.records, uid);
+      if (record !== undefined && record.modseq > this.#view.modseq) this.#silenced.set(uid, record.modseq);
+    }
+  }
+
+  /** `* FLAGS` and PERMANENTFLAGS. */
+  flagResponses(): string {
+    const { keywords, acceptsNewKeywords } = this.mailbox;
+    const all = [...FLAG_ORDER, ...keywords].join(' ');
+    const flags = `* FLAGS (${all})\r\n`;
+    if (this.readOnly) return `${flags}* OK [PERMANENTFLAGS ()] Read-only mailbox.\r\n`;
+    return `${flags}* OK [PERMANENTFLAGS (${all}${acceptsNewKeywords ? ' \\*' : ''})] Flags permitted.\r\n`;
+  }
+
+  /** Tells what has changed in the snapshot since the last time. Throws `MailboxReplaced`. */
+  async sync(out: ResponseWriter, options: SyncOptions): Promise<void> {
+    const { mailbox } = this;
+    if (
+      mailbox.uidValidity === this.#view.uidValidity &&
+      mailbox.highestModseq === this.#view.modseq &&
+      (options.holdExpunges || !this.#view.holding)
+    ) {
+      this.#silenced.clear();
+      return;
+    }
+    const lastKnown = this.uids.at(-1) ?? 0;
+    if ((mailbox.records.at(-1)?.uid ?? 0) > lastKnown) await this.#noticeRecent();
+    const diff = diffView(this.#view, mailbox, options);
+    if (diff.reset) throw new MailboxReplaced('UIDVALIDITY changed');
+    this.#view = diff.view;
+    const keywords = mailbox.keywords.join(' ');
+    if (keywords !== this.#keywordsShown) {
+      this.#keywordsShown = keywords;
+      out.text(this.flagResponses());
+    }
+    for (const uid of diff.vanished) this.#recent.delete(uid);
+    for (const seq of diff.expunged) out.text(`* ${seq} EXPUNGE\r\n`);
+    if (diff.exists !== undefined) out.text(`* ${diff.exists} EXISTS\r\n`);
+    const recent = this.recentCount;
+    if (recent !== this.#recentShown || diff.exists !== undefined) {
+      this.#recentShown = recent;
+      out.text(`* ${recent} RECENT\r\n`);
+    }
+    for (const { seq, record } of diff.changed) {
+      if (this.#silenced.get(record.uid) === record.modseq) continue;
+      const uid = options.withUid ? `UID ${record.uid} ` : '';
+      out.text(
+        `* ${seq} FETCH (${uid}FLAGS (${formatFlags(record.flags, this.#recent.has(record.uid))}))\r\n`,
+      );
+    }
+    this.#silenced.clear();
+  }
+
+  async #noticeRecent(): Promise<void> {
+    const { mailbox } = this;
+    const uids = this.readOnly ? mailbox.unclaimedRecent : await mailbox.claimRecent();
+    for (const uid of uids) this.#recent.add(uid);
+  }
+}

@@ -1,0 +1,489 @@
+// The session after login, in the user's worker.
+//
+// Octets go to the reader as they come; one loop takes commands from it and runs them in order. While a command
+// runs, further input waits in the reader, and beyond a bound in the socket. Everything a client or the storage can
+// do wrong becomes a status; what nobody expected is logged, answered NO, and the session goes on.
+//
+// The state is a plain value at any rest between commands: `suspend` gives it away, `resume` takes it up again.
+
+import { MailboxError, type MailStore } from '@postcote/mailbox';
+import type { Log, ProtocolSession, SessionHost } from '@postcote/wire';
+import { CAPABILITIES } from '../capabilities.ts';
+import { CommandReader, type ReaderEvent } from '../codec/command-reader.ts';
+import { DEFAULT_CODEC_LIMITS } from '../codec/limits.ts';
+import { parseCommand } from '../codec/parse-command.ts';
+import { parseAppendHead } from '../codec/parse/messages.ts';
+import { bad, formatContinuation, formatStatus, no, ok, type Status } from '../codec/response.ts';
+import type { Clock, ImapHandOff } from '../ports.ts';
+import { beginAppend, EMPTY_MESSAGE, type OpenAppend } from './append.ts';
+import { type AnyRow, COMMANDS } from './commands/index.ts';
+import { BrokenLiteral } from './commands/fetch.ts';
+import { type ImapUserSettings, type Outcome, SessionCore } from './core.ts';
+import { Idling } from './idling.ts';
+import { INTERNAL_ERROR, statusOfError } from './mailbox-errors.ts';
+import { ResponseWriter } from './response-writer.ts';
+import { MailboxReplaced, Selected } from './selected.ts';
+import type { ImapSessionState } from './state.ts';
+
+export interface ImapUserOptions {
+  readonly host: SessionHost;
+  readonly store: MailStore;
+  readonly handOff: ImapHandOff;
+  readonly settings: ImapUserSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The account's name, for the log. */
+  readonly user: string;
+  /** Of the process, for the log. */
+  readonly pid: number;
+}
+
+type AppendEvent = Extract<ReaderEvent, { readonly kind: 'append' }>;
+type CommandEvent = Extract<ReaderEvent, { readonly kind: 'command' }>;
+
+/** Octets that may wait for a command to end before reading stops. */
+const MAX_WAITING = 64 * 1024;
+
+export class ImapUserSession implements ProtocolSession {
+  readonly #options: ImapUserOptions;
+  readonly #core: SessionCore;
+  readonly #out: ResponseWriter;
+  readonly #reader: CommandReader;
+  #running = false;
+  #paused = false;
+  #over = false;
+  #stopping = false;
+  #badCommands = 0;
+  #append: OpenAppend | undefined;
+  #idling: Idling | undefined;
+  #lastCommand = '';
+  #lastEnd = 0;
+
+  constructor(options: ImapUserOptions) {
+    this.#options = options;
+    this.#out = new ResponseWriter(options.host);
+    this.#core = new SessionCore({ ...options, out: this.#out });
+    const limit = options.settings.maxLineLength;
+    this.#reader = new CommandReader({ ...DEFAULT_CODEC_LIMITS, maxCommand: limit, maxLiteral: limit });
+  }
+
+  /** Takes up a session that was put away. The client notices nothing but what changed meanwhile. */
+  static async resume(options: ImapUserOptions, state: ImapSessionState): Promise<ImapUserSession> {
+    const session = new ImapUserSession({ ...options, handOff: state.handOff });
+    await session.#restore(state);
+    return session;
+  }
+
+  start(): void {
+    const { handOff, host, settings } = this.#options;
+    host.setIdleTimeout(settings.idleTimeout);
+    this.#answer(handOff.tag, ok('Logged in', `CAPABILITY ${CAPABILITIES.join(' ')}`));
+    this.#lastEnd = this.#options.clock.now();
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#over) return;
+    this.#core.counters.input += chunk.length;
+    this.#reader.push(chunk);
+    if (!this.#running) void this.#work();
+    else if (this.#reader.buffered > MAX_WAITING && !this.#paused) {
+      this.#paused = true;
+      this.#options.host.pause();
+    }
+  }
+
+  /** TLS ends in the front; this side of it never negotiates. */
+  secured(): void {}
+
+  ended(reason: string): void {
+    this.#finish(this.#endWords(reason));
+  }
+
+  timedOut(): void {
+    // A long command is not an idle client; nor is one that takes its time to read the answer.
+    if (this.#running) return;
+    this.#bye('Disconnected for inactivity.', 'Inactivity');
+  }
+
+  shutDown(): void {
+    this.#stopping = true;
+    if (!this.#running) this.#bye('Server shutting down.', 'Server shutting down.');
+  }
+
+  /**
+   * The session as a value, or undefined while a command is under way. Afterwards this object is inert: the caller
+   * keeps the connection and makes a new session with `resume`.
+   */
+  async suspend(): Promise<ImapSessionState | undefined> {
+    if (this.#over || this.#running || this.#append !== undefined || this.#reader.buffered > 0)
+      return undefined;
+    if (this.#idling === undefined && this.#reader.midCommand) return undefined;
+    await this.#idling?.stop();
+    // While that was awaited the client may have gone on.
+    if (this.#over || this.#running || this.#reader.buffered > 0) return undefined;
+    const { selected } = this.#core;
+    const state: ImapSessionState = {
+      version: 1,
+      handOff: { ...this.#options.handOff, enabled: [...this.#core.enabled], clientId: this.#core.clientId },
+      counters: { ...this.#core.counters, output: this.#out.octets },
+      badCommands: this.#badCommands,
+      ...(selected === undefined ? {} : { selected: selected.pack() }),
+      ...(this.#idling === undefined ? {} : { idleTag: this.#idling.tag }),
+    };
+    this.#over = true;
+    this.#core.over = true;
+    await this.#core.deselect();
+    return state;
+  }
+
+  async #restore(state: ImapSessionState): Promise<void> {
+    const { clock, host, settings } = this.#options;
+    Object.assign(this.#core.counters, state.counters);
+    this.#out.octets = state.counters.output;
+    this.#badCommands = state.badCommands;
+    this.#lastEnd = clock.now();
+    host.setIdleTimeout(settings.idleTimeout);
+    if (state.idleTag !== undefined) this.#reader.expectLine();
+    this.#running = true;
+    await this.#guard(async () => {
+      if (state.selected !== undefined) {
+        const mailbox = await this.#core.store.open(state.selected.name).catch((error: unknown) => {
+          throw error instanceof MailboxError && error.code === 'nonexistent'
+            ? new MailboxReplaced('mailbox was deleted', { cause: error })
+            : error;
+        });
+        this.#core.selected = Selected.resume(mailbox, state.selected);
+      }
+      if (state.idleTag !== undefined) await this.#startIdling(state.idleTag, false);
+    });
+    this.#running = false;
+  }
+
+  /** Runs what is in the reader, in order, until it is empty. */
+  async #work(): Promise<void> {
+    this.#running = true;
+    this.#core.beginSlice();
+    for (let event = this.#reader.next(); event !== undefined && !this.#over; event = this.#reader.next()) {
+      const current = event;
+      await this.#guard(() => this.#handle(current));
+      if (this.#stopping && !this.#over && this.#append === undefined) {
+        this.#bye('Server shutting down.', 'Server shutting down.');
+      }
+      if (this.#core.shouldBreathe) await this.#core.breathe();
+    }
+    this.#out.flush();
+    this.#running = false;
+    if (this.#paused && !this.#over) {
+      this.#paused = false;
+      this.#options.host.resume();
+    }
+  }
+
+  /** Nothing leaves here as an exception. */
+  async #guard(work: () => Promise<void> | void): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof MailboxReplaced) {
+        this.#bye('Mailbox was replaced or deleted.', `Mailbox replaced: ${error.message}`);
+        return;
+      }
+      this.#logError(error);
+      if (error instanceof BrokenLiteral) this.#closeNow(error.message);
+      else this.#bye(INTERNAL_ERROR.text, 'Internal error');
+    }
+  }
+
+  #handle(event: ReaderEvent): Promise<void> | void {
+    switch (event.kind) {
+      case 'command':
+        return this.#append === undefined ? this.#run(event) : this.#endAppend(event);
+      case 'append':
+        return this.#beginAppend(event);
+      case 'data':
+        return this.#appendData(event.bytes);
+      case 'continue':
+        this.#out.text(formatContinuation('OK'));
+        return this.#out.flush();
+      case 'line':
+        return this.#endIdling(event.line);
+      case 'invalid':
+        return this.#invalid(event);
+      case 'fatal':
+        return this.#bye(event.text, event.text);
+      default:
+        return event satisfies never;
+    }
+  }
+
+  async #run({ tag, verb, args }: CommandEvent): Promise<void> {
+    this.#lastCommand = verb;
+    this.#core.tag = tag;
+    const row = COMMANDS.get(verb);
+    if (row === undefined) return this.#refuse(tag, `Error in IMAP command ${verb}: Unknown command`);
+    // DOVECOT: the state counts before the arguments do.
+    if (row.needsMailbox && this.#core.selected === undefined)
+      return this.#refuse(tag, 'No mailbox selected');
+    const command = parseCommand(verb, args);
+    if (command === 'unknown') return this.#refuse(tag, `Error in IMAP command ${verb}: Unknown command`);
+    if (!command.ok) {
+      if (command.kind === 'no') return this.#answer(tag, no(command.text, command.code));
+      // DOVECOT: a SELECT that makes no sense has left the selected mailbox all the same; we keep it.
+      return this.#refuse(tag, `Error in IMAP command ${verb}: ${command.text}`);
+    }
+    const outcome = await this.#outcome(() => row.run(this.#core, command.value));
+    if (this.#over) return;
+    if (outcome.next === 'idle') return this.#startIdling(tag, true);
+    const problem = await this.#sync(row, verb);
+    if (this.#over) return;
+    this.#answer(tag, problem ?? outcome.status);
+    if (outcome.next === 'logout') {
+      this.#finish('Disconnected: Logged out');
+      this.#options.host.close();
+    }
+  }
+
+  /** Expected failures of storage are answers. */
+  async #outcome(run: () => Promise<Outcome> | Outcome): Promise<Outcome> {
+    try {
+      return await run();
+    } catch (error) {
+      if (error instanceof MailboxError) {
+        if (error.code === 'unavailable') this.#logError(error);
+        return { status: statusOfError(error) };
+      }
+      if (error instanceof BrokenLiteral || error instanceof MailboxReplaced) throw error;
+      this.#logError(error);
+      return { status: INTERNAL_ERROR };
+    }
+  }
+
+  /** Tells what changed. A status when storage refuses: changes are then told another time. */
+  async #sync(row: Pick<AnyRow, 'sync' | 'refresh'>, verb: string): Promise<Status | undefined> {
+    const { selected } = this.#core;
+    if (selected === undefined || row.sync === 'none') return undefined;
+    try {
+      if (row.refresh) await selected.mailbox.refresh();
+      await selected.sync(this.#out, {
+        holdExpunges: row.sync === 'holdExpunges',
+        withUid: verb.startsWith('UID '),
+      });
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof MailboxError)) throw error;
+      if (error.code === 'nonexistent') throw new MailboxReplaced('mailbox was deleted', { cause: error });
+      this.#logError(error);
+      return statusOfError(error);
+    }
+  }
+
+  async #startIdling(tag: string, announce: boolean): Promise<void> {
+    this.#reader.expectLine();
+    if (announce) {
+      this.#out.text(formatContinuation('idling'));
+      this.#out.flush();
+    }
+    const { clock, settings } = this.#options;
+    this.#idling = new Idling({
+      tag,
+      core: this.#core,
+      clock,
+      interval: settings.idleNotifyInterval,
+      tell: () => this.#tellIdle(),
+      tick: () => {
+        this.#out.text('* OK Still here\r\n');
+        this.#out.flush();
+      },
+    });
+    await this.#idling.tellNow();
+  }
+
+  /** From `Idling`, one at a time: something may have changed. */
+  async #tellIdle(): Promise<void> {
+    if (this.#over || this.#idling === undefined) return;
+    await this.#guard(async () => {
+      await this.#sync({ sync: 'all', refresh: true }, 'IDLE');
+      this.#out.flush();
+    });
+  }
+
+  async #endIdling(line: Buffer): Promise<void> {
+    const idling = this.#idling;
+    if (idling === undefined) return;
+    this.#idling = undefined;
+    await idling.stop();
+    // RFC 2177: DONE, in any case; anything else is the client's mistake.
+    if (!/^done$/i.test(line.toString('latin1'))) return this.#refuse(idling.tag, 'Expected DONE.');
+    this.#lastCommand = 'IDLE';
+    this.#answer(idling.tag, ok('Idle completed.'));
+  }
+
+  async #beginAppend({ tag, verb, args, literal }: AppendEvent): Promise<void> {
+    this.#lastCommand = verb;
+    if (this.#append !== undefined) {
+      // A second message: MULTIAPPEND (RFC 3502) is not announced.
+      await this.#append.abort();
+      this.#append = undefined;
+      this.#reader.refuseLiteral();
+      return this.#refuse(tag, `Error in IMAP command ${verb}: Only one message can be appended at a time`);
+    }
+    const head = parseAppendHead(args);
+    const refused = (status: Status): void => {
+      this.#reader.refuseLiteral();
+      this.#answer(tag, status);
+    };
+    if (!head.ok) {
+      if (head.kind === 'no') return refused(no(head.text, head.code));
+      this.#reader.refuseLiteral();
+      return this.#refuse(tag, `Error in IMAP command ${verb}: ${head.text}`);
+    }
+    if (literal.size === 0) return refused(EMPTY_MESSAGE);
+    if (literal.size > this.#options.settings.maxAppend) return refused(no('Message is too large.', 'LIMIT'));
+    const start = await beginAppend(this.#core.store, head.value);
+    if (start.kind === 'refused') return refused(start.status);
+    if (this.#over) return start.append.abort();
+    this.#append = start.append;
+    this.#appendTag = tag;
+    this.#reader.acceptLiteral();
+    if (literal.synchronising) {
+      this.#out.text(formatContinuation('OK'));
+      this.#out.flush();
+    }
+  }
+
+  #appendTag = '';
+
+  async #appendData(bytes: Buffer): Promise<void> {
+    const append = this.#append;
+    if (append === undefined) return;
+    let problem: Status | undefined;
+    try {
+      problem = await append.write(bytes);
+    } catch (error) {
+      this.#logError(error);
+      problem = INTERNAL_ERROR;
+    }
+    if (problem === undefined) return;
+    this.#append = undefined;
+    this.#reader.abandonLiteral();
+    this.#answer(this.#appendTag, problem);
+  }
+
+  async #endAppend({ tag, verb, args }: CommandEvent): Promise<void> {
+    const append = this.#append;
+    this.#append = undefined;
+    if (append === undefined) return;
+    if (args.length > 0) {
+      await append.abort();
+      return this.#refuse(tag, `Error in IMAP command ${verb}: Invalid arguments`);
+    }
+    const outcome = await this.#outcome(async () => ({ status: await append.commit() }));
+    const problem = await this.#sync({ sync: 'all', refresh: true }, verb);
+    // The message is kept: that is the answer, whatever became of telling.
+    if (problem !== undefined && outcome.status.kind !== 'OK') return this.#answer(tag, problem);
+    this.#answer(tag, outcome.status);
+  }
+
+  async #invalid({ tag, verb, text }: Extract<ReaderEvent, { readonly kind: 'invalid' }>): Promise<void> {
+    if (this.#append !== undefined) {
+      await this.#append.abort();
+      this.#append = undefined;
+    }
+    if (this.#idling !== undefined) {
+      const idling = this.#idling;
+      this.#idling = undefined;
+      await idling.stop();
+      return this.#refuse(idling.tag, 'Expected DONE.');
+    }
+    // DOVECOT: these words for what has no tag, or no command.
+    if (tag === '*') return this.#refuse('*', `Error in IMAP tag: ${text}`);
+    this.#refuse(
+      tag,
+      verb === '' || text === 'Invalid command name'
+        ? `Error in IMAP command: ${text}`
+        : `Error in IMAP command ${verb}: ${text}`,
+    );
+  }
+
+  #refuse(tag: string, text: string): void {
+    this.#badCommands += 1;
+    this.#respond(tag, bad(text));
+    if (this.#badCommands >= this.#options.settings.maxBadCommands) {
+      this.#bye('Too many invalid IMAP commands.', 'Too many invalid IMAP commands.');
+    }
+  }
+
+  #answer(tag: string, status: Status): void {
+    if (status.kind === 'BAD') return this.#refuse(tag, status.text);
+    this.#badCommands = 0;
+    this.#respond(tag, status);
+  }
+
+  #respond(tag: string, status: Status): void {
+    if (this.#over) return;
+    this.#out.text(formatStatus(tag, status));
+    if (this.#reader.buffered === 0) this.#out.flush();
+    this.#lastEnd = this.#options.clock.now();
+  }
+
+  #bye(text: string, reason: string): void {
+    if (this.#over) return;
+    this.#out.text(formatStatus('*', { kind: 'BYE', text }));
+    this.#closeNow(reason);
+  }
+
+  #closeNow(reason: string): void {
+    this.#finish(`Disconnected: ${reason}`);
+    this.#options.host.close();
+  }
+
+  /** Once: gives everything back and writes the line about the session. */
+  #finish(words: string): void {
+    if (this.#over) return;
+    this.#out.flush();
+    this.#over = true;
+    this.#core.over = true;
+    void this.#idling?.stop();
+    this.#idling = undefined;
+    const append = this.#append;
+    this.#append = undefined;
+    void append?.abort();
+    void this.#core.deselect().catch((error: unknown) => this.#logError(error));
+    const { log } = this.#options;
+    const c = this.#core.counters;
+    // DOVECOT: imap_logout_format.
+    log(
+      'info',
+      'dovecot',
+      `${this.#prefix}: ${words} in=${c.input} out=${this.#out.octets} deleted=${c.deleted} expunged=${c.expunged} trashed=0 ` +
+        `hdr_count=${c.headerCount} hdr_bytes=${c.headerOctets} body_count=${c.bodyCount} body_bytes=${c.bodyOctets}`,
+      { session: this.#options.handOff.sessionId },
+    );
+  }
+
+  #endWords(reason: string): string {
+    const seconds = ((this.#options.clock.now() - this.#lastEnd) / 1000).toFixed(3);
+    const last =
+      this.#lastCommand === ''
+        ? 'No commands sent'
+        : this.#running
+          ? `${this.#lastCommand} running`
+          : `${this.#lastCommand} finished ${seconds} secs ago`;
+    const why = /^(?:connection )?closed/.test(reason) ? '' : `: ${reason}`;
+    return `Disconnected: Connection closed${why} (${last})`;
+  }
+
+  get #prefix(): string {
+    const { user, pid, handOff } = this.#options;
+    return `imap(${user})<${pid}><${handOff.sessionId}>`;
+  }
+
+  #logError(error: unknown): void {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const level = error instanceof MailboxError || error instanceof BrokenLiteral ? 'warn' : 'error';
+    this.#options.log(level, 'dovecot', `${this.#prefix}: ${text}`, {
+      session: this.#options.handOff.sessionId,
+      ...(error instanceof Error && level === 'error' ? { stack: error.stack } : {}),
+    });
+  }
+}
