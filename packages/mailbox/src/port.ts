@@ -103,7 +103,13 @@ export interface MessageHandle {
   /** Dovecot's `P` and `O` fields: a UIDL that overrides the format, and POP3 order. */
   readonly pop3Uidl?: string;
   readonly pop3Order?: number;
+  /** May rest on a size that the store was told and found plausible, as in a file's name. */
   size(): MaybePromise<number>;
+  /**
+   * Counted, never told. To be asked before a length is announced for octets that `stream` gives; absent where
+   * `size` is that already.
+   */
+  exactSize?(): MaybePromise<number>;
   internalDate(): MaybePromise<Date>;
   /** When the message was put into this mailbox, where the store knows it. */
   saveDate?(): MaybePromise<Date>;

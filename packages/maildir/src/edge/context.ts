@@ -1,0 +1,39 @@
+// What all parts of one user's store share.
+
+import { unlinkSync } from 'node:fs';
+import type { Log } from '@postcote/wire';
+import type { BaseNames } from '../file-name.ts';
+import type { Layout } from '../layout.ts';
+import type { ContentCache } from './content-cache.ts';
+import type { DirectorySync, Modes } from './disk.ts';
+import type { LockIdentity } from './dotlock.ts';
+import { errorCode } from './errors.ts';
+
+export interface StoreContext {
+  readonly root: string;
+  readonly layout: Layout;
+  readonly names: BaseNames;
+  readonly identity: LockIdentity;
+  readonly lockTimeoutMs: number;
+  readonly pollMs: number;
+  readonly log: Log;
+  readonly directories: DirectorySync;
+  readonly contents: ContentCache;
+  readonly randomGuid: () => string;
+  /** Read anew each time: the root may be made, or its mode changed, while the store lives. */
+  modes(): Modes;
+}
+
+/** One line about this user's storage. */
+export function warn(context: StoreContext, message: string): void {
+  context.log('warn', 'maildir', message);
+}
+
+/** Messages came or went: the quota plugin's sum, where there is one, is made anew by whoever wants it. */
+export function forgetQuota(context: StoreContext): void {
+  try {
+    unlinkSync(`${context.root}/maildirsize`);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') warn(context, `${context.root}/maildirsize: ${errorCode(error)}`);
+  }
+}

@@ -1,0 +1,259 @@
+// One message's content, from its file. Small files are read at once and whole, which takes microseconds; large
+// ones piece by piece. Nothing here follows a link, waits on a FIFO, or trusts a size that the file contradicts.
+
+import { closeSync, fstatSync, openSync, read as readCallback, type Stats } from 'node:fs';
+import { MailboxError, type ByteRange, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
+import { parseMessageStructure, StructureParser, type MessageStructure } from '@postcote/mime';
+import { OffsetMap, toCrlf } from '../line-endings.ts';
+import { recordField } from '../uidlist.ts';
+import { READ_FLAGS, readAt } from './disk.ts';
+import { toMailboxError } from './errors.ts';
+import { isMoved, type MaildirFolder } from './folder.ts';
+import type { MessageEntry } from './message-entry.ts';
+
+/** Files up to this many octets are read whole and kept for a while. */
+export const SMALL_FILE = 1024 * 1024;
+/** Below this, a header is taken from the whole message rather than read by itself. */
+const HEADER_ONLY_FROM = 128 * 1024;
+const PIECE = 128 * 1024;
+/** How often a file that keeps moving is looked for. */
+const MAX_MOVES = 8;
+
+interface OpenFile {
+  readonly fd: number;
+  readonly stat: Stats;
+}
+
+export class MaildirMessage implements MessageHandle {
+  readonly uid: number;
+  readonly pop3Uidl?: string;
+  readonly pop3Order?: number;
+  readonly #folder: MaildirFolder;
+  readonly #entry: MessageEntry;
+
+  constructor(folder: MaildirFolder, entry: MessageEntry) {
+    this.#folder = folder;
+    this.#entry = entry;
+    this.uid = entry.uid;
+    const uidl = recordField(entry.fields, 'P');
+    const order = recordField(entry.fields, 'O');
+    // DOVECOT: an empty `P` field stands for the base name.
+    if (uidl !== undefined) this.pop3Uidl = uidl === '' ? entry.base : uidl;
+    if (order !== undefined && /^\d{1,10}$/.test(order)) this.pop3Order = Number(order);
+  }
+
+  get guid(): string {
+    return this.#entry.guid;
+  }
+
+  get storageName(): string {
+    return this.#entry.base;
+  }
+
+  size(): MaybePromise<number> {
+    const entry = this.#entry;
+    if (entry.crlfSize !== -1) return entry.crlfSize;
+    const { rawSize } = this.#stat();
+    const hinted = entry.hintedSize(rawSize);
+    if (hinted !== undefined) return (entry.crlfSize = hinted);
+    this.#folder.countedSizes++;
+    return this.exactSize();
+  }
+
+  exactSize(): MaybePromise<number> {
+    const entry = this.#entry;
+    if (entry.counted) return entry.crlfSize;
+    if (this.#stat().rawSize <= SMALL_FILE) return this.#small().length;
+    return this.#map().then((map) => map.crlfSize);
+  }
+
+  internalDate(): Date {
+    return new Date(Math.floor(this.#stat().mtimeMs / 1000) * 1000);
+  }
+
+  header(): MaybePromise<Buffer> {
+    const known = this.#folder.context.contents.get(this.#entry)?.bytes;
+    if (known || this.#stat().rawSize < HEADER_ONLY_FROM)
+      return headerOf(known ?? this.#small()) ?? this.#small();
+    const { fd, stat } = this.#open();
+    try {
+      let raw: Buffer = Buffer.alloc(0);
+      for (let length = PIECE; raw.length < stat.size; length *= 4) {
+        const more = readAt(fd, raw.length, Math.min(length, stat.size - raw.length));
+        if (more.length === 0) break;
+        raw = raw.length === 0 ? more : Buffer.concat([raw, more]);
+        const header = headerOf(toCrlf(raw));
+        if (header) return header;
+      }
+      return toCrlf(raw);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  structure(): MaybePromise<MessageStructure> {
+    const known = this.#folder.context.contents.get(this.#entry)?.structure;
+    if (known) return known;
+    if (this.#stat().rawSize <= SMALL_FILE) {
+      const structure = parseMessageStructure(this.#small());
+      this.#folder.context.contents.put(this.#entry, { structure });
+      return structure;
+    }
+    return this.#largeStructure();
+  }
+
+  read(range?: ByteRange): MaybePromise<Buffer> {
+    if (this.#stat().rawSize <= SMALL_FILE) {
+      const bytes = this.#small();
+      return range ? bytes.subarray(Math.max(0, range.start), Math.max(0, range.end)) : bytes;
+    }
+    return this.#collect(range);
+  }
+
+  async *stream(range?: ByteRange): AsyncIterable<Buffer> {
+    if (this.#stat().rawSize <= SMALL_FILE) {
+      const bytes = await this.read(range);
+      if (bytes.length > 0) yield bytes;
+      return;
+    }
+    const start = Math.max(0, range?.start ?? 0);
+    const end = range?.end ?? Number.MAX_SAFE_INTEGER;
+    const from = start === 0 ? { raw: 0, crlf: 0, previous: 0 } : (await this.#map()).locate(start);
+    let { crlf, previous } = from;
+    for await (const piece of this.#pieces(from.raw)) {
+      const text = toCrlf(piece, previous);
+      previous = piece[piece.length - 1] as number;
+      const wanted = text.subarray(Math.max(0, start - crlf), Math.max(0, end - crlf));
+      crlf += text.length;
+      if (wanted.length > 0) yield wanted;
+      if (crlf >= end) return;
+    }
+  }
+
+  async #collect(range?: ByteRange): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    for await (const piece of this.stream(range)) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  /** Size on disk and mtime, asked once per message. */
+  #stat(): { rawSize: number; mtimeMs: number } {
+    const entry = this.#entry;
+    if (entry.dead) throw this.#expunged();
+    if (entry.rawSize === -1 || entry.mtimeMs === -1) closeSync(this.#open().fd);
+    return entry;
+  }
+
+  #small(): Buffer {
+    const { contents } = this.#folder.context;
+    const known = contents.get(this.#entry)?.bytes;
+    if (known) return known;
+    const { fd, stat } = this.#open();
+    let bytes: Buffer;
+    try {
+      bytes = toCrlf(readAt(fd, 0, stat.size));
+    } catch (error) {
+      throw toMailboxError(error, `${this.#folder.name} message ${this.uid}`);
+    } finally {
+      closeSync(fd);
+    }
+    this.#counted(bytes.length);
+    contents.put(this.#entry, { bytes });
+    return bytes;
+  }
+
+  async #map(): Promise<OffsetMap> {
+    const { contents } = this.#folder.context;
+    const known = contents.get(this.#entry)?.map;
+    if (known) return known;
+    const map = new OffsetMap();
+    for await (const piece of this.#pieces(0)) map.push(piece);
+    this.#counted(map.crlfSize);
+    contents.put(this.#entry, { map });
+    return map;
+  }
+
+  async #largeStructure(): Promise<MessageStructure> {
+    const parser = new StructureParser();
+    const map = new OffsetMap();
+    let previous = 0;
+    for await (const piece of this.#pieces(0)) {
+      map.push(piece);
+      parser.push(toCrlf(piece, previous));
+      previous = piece[piece.length - 1] as number;
+    }
+    const structure = parser.finish();
+    this.#counted(map.crlfSize);
+    this.#folder.context.contents.put(this.#entry, { map, structure });
+    return structure;
+  }
+
+  /** The file's octets from `position` on. */
+  async *#pieces(position: number): AsyncGenerator<Buffer> {
+    const { fd } = this.#open();
+    try {
+      let at = position;
+      for (;;) {
+        const piece = await readPiece(fd, at);
+        if (piece.length === 0) return;
+        at += piece.length;
+        yield piece;
+      }
+    } catch (error) {
+      throw toMailboxError(error, `${this.#folder.name} message ${this.uid}`);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #counted(crlfSize: number): void {
+    this.#entry.crlfSize = crlfSize;
+    this.#entry.counted = true;
+  }
+
+  /** Opens the file, wherever it has been moved meanwhile. */
+  #open(): OpenFile {
+    const folder = this.#folder;
+    const entry = this.#entry;
+    for (let attempt = 0; ; attempt++) {
+      if (entry.dead || !entry.live) throw this.#expunged();
+      let fd: number;
+      try {
+        fd = openSync(folder.fileOf(entry), READ_FLAGS);
+      } catch (error) {
+        if (!isMoved(error) || attempt >= MAX_MOVES)
+          throw toMailboxError(error, `${folder.name} message ${this.uid}`);
+        folder.lookAgain();
+        continue;
+      }
+      const stat = fstatSync(fd);
+      if (stat.isFile()) {
+        entry.rawSize = stat.size;
+        entry.mtimeMs = stat.mtimeMs;
+        return { fd, stat };
+      }
+      closeSync(fd);
+      throw new MailboxError('unavailable', `${folder.name} message ${this.uid} is no regular file`);
+    }
+  }
+
+  #expunged(): MailboxError {
+    return new MailboxError('expunged', `${this.#folder.name} message ${this.uid} is gone`);
+  }
+}
+
+/** The header with its empty line; undefined when the empty line is not there. */
+function headerOf(text: Buffer): Buffer | undefined {
+  if (text[0] === 13 && text[1] === 10) return text.subarray(0, 2);
+  const end = text.indexOf('\r\n\r\n');
+  return end === -1 ? undefined : text.subarray(0, end + 4);
+}
+
+function readPiece(fd: number, position: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    readCallback(fd, Buffer.allocUnsafe(PIECE), 0, PIECE, position, (error, length, buffer) => {
+      if (error) reject(error);
+      else resolve(buffer.subarray(0, length));
+    });
+  });
+}

@@ -1,0 +1,133 @@
+// Between the two forms of a message: on the wire every line ends in CRLF, on disk usually in LF. Pure.
+//
+// A file may hold LF, CRLF or a mixture; the CRLF form puts a CR before each LF that lacks one, and changes nothing
+// else. Storing takes the CR of CRLF away, except in CR CR LF, so that the way back gives the same octets.
+
+const CR = 13;
+const LF = 10;
+
+/** How many LFs have no CR before them. `previous` is the octet before `bytes`. */
+export function countBareLf(bytes: Uint8Array, previous = 0): number {
+  let count = 0;
+  let last = previous;
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i] as number;
+    if (c === LF && last !== CR) count++;
+    last = c;
+  }
+  return count;
+}
+
+/** The CRLF form. Returns `bytes` itself when it is that already. */
+export function toCrlf(bytes: Buffer, previous = 0): Buffer {
+  const bare = countBareLf(bytes, previous);
+  if (bare === 0) return bytes;
+  const out = Buffer.allocUnsafe(bytes.length + bare);
+  let last = previous;
+  let at = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const c = bytes[i] as number;
+    if (c === LF && last !== CR) out[at++] = CR;
+    out[at++] = c;
+    last = c;
+  }
+  return out;
+}
+
+/** Turns CRLF into LF over any chunking. */
+export class LfEncoder {
+  /** Octets given out so far, and what they will be in CRLF form. */
+  size = 0;
+  crlfSize = 0;
+  /** CRs held back, at most one: it may belong to a CRLF. */
+  #heldCr = false;
+  /** The octet given out last. */
+  #last = 0;
+
+  push(chunk: Uint8Array): Buffer {
+    const out = Buffer.allocUnsafe(chunk.length + 1);
+    let at = 0;
+    let held = this.#heldCr;
+    let last = this.#last;
+    let bare = 0;
+    for (let i = 0; i < chunk.length; i++) {
+      const c = chunk[i] as number;
+      if (held) {
+        held = false;
+        if (c !== LF || last === CR) {
+          out[at++] = CR;
+          last = CR;
+        }
+      }
+      if (c === CR) {
+        held = true;
+        continue;
+      }
+      if (c === LF && last !== CR) bare++;
+      out[at++] = c;
+      last = c;
+    }
+    this.#heldCr = held;
+    this.#last = last;
+    this.size += at;
+    this.crlfSize += at + bare;
+    return out.subarray(0, at);
+  }
+
+  end(): Buffer {
+    if (!this.#heldCr) return Buffer.alloc(0);
+    this.#heldCr = false;
+    this.size++;
+    this.crlfSize++;
+    return Buffer.from([CR]);
+  }
+}
+
+/** Raw octets between two marks of an `OffsetMap`. */
+export const MARK_DISTANCE = 128 * 1024;
+
+/**
+ * Where CRLF offsets lie in a file: a mark every `MARK_DISTANCE` raw octets, so that a range in the middle of a
+ * large message is found without reading from its start.
+ */
+export class OffsetMap {
+  /** `marks[i]`: the CRLF offset of raw offset `i * MARK_DISTANCE`. */
+  readonly #marks: number[] = [0];
+  /** The octet before each mark. */
+  readonly #before: number[] = [0];
+  rawSize = 0;
+  crlfSize = 0;
+  #last = 0;
+
+  /** Takes the file's octets in order, in any chunking. */
+  push(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length;) {
+      const room = MARK_DISTANCE - (this.rawSize % MARK_DISTANCE);
+      const piece = chunk.subarray(at, at + room);
+      this.crlfSize += piece.length + countBareLf(piece, this.#last);
+      this.rawSize += piece.length;
+      this.#last = piece[piece.length - 1] as number;
+      at += piece.length;
+      if (this.rawSize % MARK_DISTANCE === 0) {
+        this.#marks.push(this.crlfSize);
+        this.#before.push(this.#last);
+      }
+    }
+  }
+
+  /** The last mark at or before `crlfOffset`. */
+  locate(crlfOffset: number): { readonly raw: number; readonly crlf: number; readonly previous: number } {
+    let low = 0;
+    let high = this.#marks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#marks[middle] as number) <= crlfOffset) low = middle;
+      else high = middle - 1;
+    }
+    return {
+      raw: low * MARK_DISTANCE,
+      crlf: this.#marks[low] as number,
+      previous: this.#before[low] as number,
+    };
+  }
+}
