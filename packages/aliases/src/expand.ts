@@ -1,0 +1,169 @@
+// From a recipient to its destinations: `virtual_alias_maps`, the address class, then aliases and accounts for
+// what is ours; members of lists and addresses elsewhere go round again, as Postfix's forwarded mail does.
+//
+// Terminates: the rounds form a tree in which no branch passes one local recipient twice (what Postfix detects by
+// `Delivered-To:`), and all rounds together share one budget of look-ups.
+
+import { type Destination, destinationKey } from './destinations.ts';
+import { expandLocal, type Resubmitted } from './local-expansion.ts';
+import { formatMailbox, foldAddress, type FullMailbox, parseMailbox } from './mailbox-address.ts';
+import type { AddressPorts, AddressRules, EnvelopeMailbox } from './ports.ts';
+import { formatFull, resolve, type Resolved, rewrite } from './rewrite.ts';
+import { type ExpansionStep, StepLog } from './steps.ts';
+import {
+  type ExpansionContext,
+  type ExpansionProblem,
+  expandVirtual,
+  MAX_LOOKUPS,
+} from './virtual-expansion.ts';
+
+export interface Expansion {
+  /** In order, each once; empty when there is a `problem`. */
+  readonly destinations: readonly Destination[];
+  readonly steps: readonly ExpansionStep[];
+  /** The recipient as a whole has to wait: answer 451 with this status, or keep the mail. */
+  readonly problem?: ExpansionProblem;
+}
+
+interface Round {
+  readonly address: FullMailbox;
+  readonly sender?: string;
+  /** Local recipients on the way here. */
+  readonly passed: readonly string[];
+}
+
+/** Never throws. */
+export async function expand(
+  recipient: EnvelopeMailbox | string,
+  rules: AddressRules,
+  ports: AddressPorts,
+): Promise<Expansion> {
+  const run = new ExpansionRun(recipient, rules, ports);
+  try {
+    return await run.run();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return run.fail({ kind: 'unavailable', status: '4.3.0', reason });
+  }
+}
+
+class ExpansionRun {
+  readonly #context: ExpansionContext;
+  readonly #mailbox: EnvelopeMailbox;
+  readonly #original: string;
+  readonly #found = new Map<string, Destination>();
+
+  constructor(recipient: EnvelopeMailbox | string, rules: AddressRules, ports: AddressPorts) {
+    this.#context = { rules, ports, log: new StepLog(), budget: { left: MAX_LOOKUPS } };
+    this.#mailbox = typeof recipient === 'string' ? parseMailbox(recipient) : recipient;
+    this.#original = typeof recipient === 'string' ? recipient : formatMailbox(recipient);
+  }
+
+  fail(problem: ExpansionProblem): Expansion {
+    const { log } = this.#context;
+    const stage = problem.kind === 'unavailable' ? 'table' : 'limit';
+    log.add({ stage, address: this.#original, result: problem.reason });
+    return { destinations: [], steps: log.steps, problem };
+  }
+
+  async run(): Promise<Expansion> {
+    const { rules, log } = this.#context;
+    const start = rewrite(this.#mailbox, rules);
+    if (formatFull(start) !== this.#original) {
+      log.add({ stage: 'rewrite', address: this.#original, result: formatFull(start) });
+    }
+    const rounds: Round[] = [{ address: start, passed: [] }];
+    for (let round = rounds.shift(); round !== undefined; round = rounds.shift()) {
+      const expanded = await expandVirtual(round.address, this.#context);
+      if (expanded.kind === 'problem') {
+        if (round.passed.length === 0) return this.fail(expanded.problem);
+        this.#undeliverable(round, { permanent: false, ...expanded.problem });
+        continue;
+      }
+      for (const address of expanded.addresses) rounds.push(...(await this.#deliver(address, round)));
+    }
+    return { destinations: [...this.#found.values()], steps: log.steps };
+  }
+
+  async #deliver(address: FullMailbox, round: Round): Promise<Round[]> {
+    const { rules, ports, log } = this.#context;
+    const resolved = resolve(address, rules, ports);
+    log.add({ stage: 'class', address: formatFull(address), result: describeClass(resolved) });
+    const here: Round = { ...round, address: { local: resolved.local, domain: resolved.domain } };
+    if (resolved.class === 'virtualAlias') {
+      this.#undeliverable(here, {
+        permanent: true,
+        status: '5.1.1',
+        reason: rules.showUserUnknownTableName ? 'User unknown in virtual alias table' : 'User unknown',
+      });
+      return [];
+    }
+    if (resolved.class !== 'local') {
+      const text = formatFull(here.address);
+      this.#add({
+        kind: 'remote',
+        address: text,
+        class: resolved.class,
+        original: this.#original,
+        ...senderOf(round),
+      });
+      return [];
+    }
+    return await this.#deliverLocal(here);
+  }
+
+  async #deliverLocal(round: Round): Promise<Round[]> {
+    const deliveredTo = formatFull(round.address);
+    const name = foldAddress(deliveredTo);
+    if (round.passed.includes(name)) {
+      const reason = `mail forwarding loop for ${deliveredTo}`;
+      this.#context.log.add({ stage: 'limit', address: deliveredTo, result: reason });
+      this.#undeliverable(round, { permanent: true, status: '5.4.6', reason });
+      return [];
+    }
+    const { address } = round;
+    const { destinations, resubmitted } = await expandLocal(
+      { address, deliveredTo, original: this.#original, ...senderOf(round) },
+      this.#context,
+    );
+    for (const destination of destinations) this.#add(destination);
+    const passed = [...round.passed, name];
+    return resubmitted.map((next: Resubmitted) => ({ address: next.address, passed, ...senderOf(next) }));
+  }
+
+  #undeliverable(
+    round: Round,
+    how: { readonly permanent: boolean; readonly status: string; readonly reason: string },
+  ): void {
+    this.#add({
+      kind: 'undeliverable',
+      address: formatFull(round.address),
+      permanent: how.permanent,
+      status: how.status,
+      reason: how.reason,
+      original: this.#original,
+      ...senderOf(round),
+    });
+  }
+
+  #add(destination: Destination): void {
+    const key = destinationKey(destination);
+    if (!this.#found.has(key)) this.#found.set(key, destination);
+  }
+}
+
+const senderOf = (from: { readonly sender?: string }): { readonly sender?: string } =>
+  from.sender === undefined ? {} : { sender: from.sender };
+
+const CLASS_TEXTS = {
+  local: 'local (mydestination or one of our addresses)',
+  virtualAlias: 'virtual alias domain without an entry for this address',
+  virtualMailbox: 'virtual mailbox domain',
+  relay: 'relay domain',
+  default: 'elsewhere',
+} as const;
+
+function describeClass(resolved: Resolved): string {
+  const way = resolved.routed ? `, routed to ${formatFull(resolved)}` : '';
+  return `${CLASS_TEXTS[resolved.class]}${way}`;
+}
