@@ -4,6 +4,7 @@
 // Iterative and linear; groups do not nest. Nothing throws.
 
 import { CODES, HeaderLexer } from './header-lexer.ts';
+import { tidyText } from './header.ts';
 import type { EnvelopeAddress } from './structure.ts';
 
 /** Addresses kept of one field: a header full of commas must not become half a million objects. */
@@ -139,18 +140,19 @@ class AddressReader {
     return route;
   }
 
-  /** `word *("." word)` into the draft; false when a word is missing or broken. */
+  /** A quoted string, or atoms with dots even at odd places, into the draft; false when missing or broken. */
   #readLocalPart(): boolean {
     const { lexer } = this;
     let value = '';
-    for (;;) {
-      const word = lexer.next === CODES.quote ? lexer.quotedString() : lexer.atom();
-      if (word === undefined || lexer.broken) return false;
-      value += word;
-      if (!lexer.accept(CODES.dot)) break;
-      value += '.';
-      lexer.skipCfws();
-      if (lexer.done) break;
+    if (lexer.next === CODES.quote) {
+      value = lexer.quotedString();
+      if (lexer.broken) return false;
+    } else {
+      do {
+        const word = lexer.dottedWord();
+        if (word === undefined || lexer.broken) return false;
+        value += word;
+      } while (lexer.next === CODES.dot);
     }
     this.#draft.mailbox = value;
     return true;
@@ -164,26 +166,22 @@ class AddressReader {
     lexer.lastComment = '';
     const start = lexer.at;
     let intact = this.#readLocalPart();
-    const words = lexer.text.slice(start, lexer.at).trimEnd();
-    let host: string | undefined;
-    if (lexer.next === CODES.at) {
-      host = lexer.domain();
+    const words = this.#draft.mailbox ?? lexer.text.slice(start, lexer.at).trimEnd();
+    const hasDomain = lexer.next === CODES.at;
+    if (hasDomain) {
+      const host = lexer.domain();
       if (host === undefined) intact = false;
       else this.#draft.host = host;
     }
-    if (lexer.lastComment !== '') {
-      this.#draft.name = lexer.lastComment;
-    } else if (host === undefined) {
-      intact = false;
-      // One word is a mailbox; more of them are a display name without an address.
-      const more = lexer.phrase();
-      if (more !== '') {
-        this.#draft.name = `${this.#draft.mailbox ?? words} ${more}`;
-        this.#draft.mailbox = null;
-      } else if (quoted && this.#draft.mailbox !== null) {
-        this.#draft.host = null;
-      }
-    }
+    const comment = lexer.lastComment;
+    // One word is a mailbox; more of them, or a quoted one, are a display name without an address.
+    const more = hasDomain ? '' : lexer.phrase();
+    if (more !== '') this.#draft.name = `${words} ${more}`;
+    else if (comment !== '') this.#draft.name = comment;
+    else if (!hasDomain && quoted && intact) this.#draft.name = words;
+    const wordsWereName = more !== '' || (comment === '' && this.#draft.name !== null);
+    if (!hasDomain && wordsWereName) this.#draft.mailbox = null;
+    if (!hasDomain && comment === '') intact = false;
     if (!intact) return 'broken';
     return lexer.done ? 'end' : 'more';
   }
@@ -191,7 +189,8 @@ class AddressReader {
   #add(): void {
     const { name, route, mailbox, host } = this.#draft;
     this.addresses.push({
-      name,
+      // DOVECOT: white space in a display name is shown as one space.
+      name: name === null ? null : tidyText(name),
       route,
       mailbox: mailbox ?? MISSING_MAILBOX,
       host: host === null || host === '' ? MISSING_DOMAIN : host,

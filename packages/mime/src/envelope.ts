@@ -1,7 +1,8 @@
 // Makes the ENVELOPE of RFC 3501 §7.4.2 from header fields, as Dovecot shows it. Bounded by the header given.
 
 import { parseAddressList } from './address-list.ts';
-import { fieldValue, type HeaderField, parseHeaderFields } from './header.ts';
+import { REPLACEMENT } from './header-lexer.ts';
+import { fieldValue, type HeaderField, parseHeaderFields, tidyText } from './header.ts';
 import type { Envelope, EnvelopeAddress } from './structure.ts';
 
 type AddressKey = 'from' | 'sender' | 'replyTo' | 'to' | 'cc' | 'bcc';
@@ -31,7 +32,7 @@ export function envelopeFromFields(header: Uint8Array, fields: readonly HeaderFi
     const name = field.name.toLowerCase();
     const textKey = TEXT_FIELDS.get(name);
     // DOVECOT: of a repeated text field the last one counts, repeated address fields add up.
-    if (textKey !== undefined) texts[textKey] = fieldValue(header, field);
+    if (textKey !== undefined) texts[textKey] = fieldValue(header, field).replaceAll('\0', REPLACEMENT);
     const addressKey = ADDRESS_FIELDS.get(name);
     if (addressKey === undefined) continue;
     const addresses = parseAddressList(fieldValue(header, field));
@@ -46,7 +47,8 @@ export function envelopeFromFields(header: Uint8Array, fields: readonly HeaderFi
   const from = present('from');
   return {
     date: texts.date ?? null,
-    subject: texts.subject ?? null,
+    // DOVECOT: the subject alone is tidied; dates and ids are shown as they stand.
+    subject: texts.subject === undefined ? null : tidyText(texts.subject),
     from,
     sender: present('sender') ?? from,
     replyTo: present('replyTo') ?? from,

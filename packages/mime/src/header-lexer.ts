@@ -18,15 +18,19 @@ const AT = 0x40;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
+/** DOVECOT: a NUL is shown as U+FFFD in UTF-8. IMAP has no way to carry it (RFC 3501 §9 CHAR8). */
+export const REPLACEMENT = '\xef\xbf\xbd';
+
 const ATEXT = 1;
 const TOKEN = 2;
+const DOTTED = 4;
 /** Octets above 127 count as letters: mail in raw UTF-8 and in national charsets is common. */
 const CLASSES = new Uint8Array(256).fill(ATEXT | TOKEN, 0x80);
 for (const c of "!#$%&'*+-^_`{|}~0123456789") CLASSES[c.charCodeAt(0)] = ATEXT | TOKEN;
 for (let c = 0x41; c <= 0x5a; c++) CLASSES[c] = CLASSES[c + 0x20] = ATEXT | TOKEN;
 // RFC 2045 §5.1 tspecials that RFC 5322 has as atext, and the one token that is not atext.
 for (const c of '/=?') CLASSES[c.charCodeAt(0)] = ATEXT;
-CLASSES[DOT] = TOKEN;
+CLASSES[DOT] = TOKEN | DOTTED;
 
 export class HeaderLexer {
   readonly text: string;
@@ -113,18 +117,24 @@ export class HeaderLexer {
     return text.slice(start, at);
   }
 
-  /** `word *([CFWS] "." [CFWS] word)` of atoms alone: RFC 822 allowed white space around the dots. */
+  /** `1*(atext / ".") [CFWS]`: what stands for one word of a local part, dots where they may not be included. */
+  dottedWord(): string | undefined {
+    return this.#run(ATEXT | DOTTED);
+  }
+
+  /**
+   * `atom *("." atom)`: RFC 822 allowed white space around the dots. Undefined when it does not begin with an
+   * atom, ends with a dot, or is followed by a comment without end.
+   */
   dotAtom(): string | undefined {
     let value = this.atom();
-    if (value === undefined) return undefined;
-    while (this.accept(DOT)) {
-      value += '.';
+    while (value !== undefined && !this.broken && this.accept(CODES.dot)) {
       this.skipCfws();
       const more = this.atom();
-      if (more === undefined) break;
-      value += more;
+      if (more === undefined) return undefined;
+      value += `.${more}`;
     }
-    return value;
+    return this.broken ? undefined : value;
   }
 
   /** The contents of a quoted string, which comes next, unquoted and unfolded; then CFWS. */
@@ -146,6 +156,9 @@ export class HeaderLexer {
       } else if (c === BACKSLASH && this.at + 1 < text.length) {
         value += text.slice(from, this.at);
         from = ++this.at;
+      } else if (c === 0) {
+        value += text.slice(from, this.at) + REPLACEMENT;
+        from = this.at + 1;
       }
       this.at++;
     }
@@ -153,28 +166,30 @@ export class HeaderLexer {
     return value + text.slice(from);
   }
 
-  /** RFC 5322 §4.1 obs-phrase: words and dots, joined by single spaces as they stood apart. May be empty. */
+  /**
+   * RFC 5322 §4.1 obs-phrase: words, and dots after the first. May be empty.
+   * DOVECOT: one space stands between two words however far apart they were, none before a dot that touched.
+   */
   phrase(): string {
     let value = '';
+    if (this.next === DOT) return value;
     while (!this.done) {
-      const before = this.at;
       const c = this.next;
-      let word: string | undefined;
-      if (c === QUOTE) word = this.quotedString();
-      else if (c === DOT) {
-        this.at++;
-        this.skipCfws();
-        word = '.';
-      } else word = this.atom();
+      const word = c === QUOTE ? this.quotedString() : c === DOT ? this.#dot() : this.atom();
       if (word === undefined) break;
       value += word;
-      if (this.broken || this.done) break;
-      // A space, a comment or a fold between two words is one space in the phrase.
+      if (this.broken || !this.#startsWord()) break;
       const last = this.text.charCodeAt(this.at - 1);
       const apart = last === SPACE || last === TAB || last === CLOSE || last === LF;
-      if (apart && this.at > before && this.#startsWord()) value += ' ';
+      if (apart || c === QUOTE || this.next === QUOTE) value += ' ';
     }
     return value;
+  }
+
+  #dot(): string {
+    this.at++;
+    this.skipCfws();
+    return '.';
   }
 
   #startsWord(): boolean {
@@ -185,6 +200,7 @@ export class HeaderLexer {
   /** `"@" domain`: the cursor stands at the `@`. Undefined when no domain follows. */
   domain(): string | undefined {
     if (!this.accept(AT)) return undefined;
+    this.broken = false;
     this.skipCfws();
     return this.next === OPEN_BRACKET ? this.#domainLiteral() : this.dotAtom();
   }

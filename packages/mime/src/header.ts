@@ -2,8 +2,8 @@
 // §6.4.5). Values come out as binary strings: one character per octet (`latin1`), so that nothing is lost
 // before somebody knows the charset.
 //
-// Tolerant: LF alone ends a line as CRLF does; a line without a colon is a field whose name is the line; the
-// block may lack its empty line. Linear in the octets; never throws.
+// Tolerant: LF alone ends a line as CRLF does; a line without a colon is a field without a name; the block may lack
+// its empty line. Linear in the octets; never throws.
 
 const SPACE = 0x20;
 const TAB = 0x09;
@@ -12,7 +12,7 @@ const CR = 0x0d;
 const COLON = 0x3a;
 
 export interface HeaderField {
-  /** As written, without white space before the colon; the whole line where there is no colon. */
+  /** As written, without white space before the colon; empty where there is no colon. */
   readonly name: string;
   /** Where the field's octets are in the block: up to and with the terminator of its last line. */
   readonly start: number;
@@ -34,11 +34,11 @@ function isBlankLine(bytes: Uint8Array, start: number): boolean {
   return bytes[start] === LF || (bytes[start] === CR && bytes[start + 1] === LF);
 }
 
-function fieldName(bytes: Buffer, start: number, end: number, colon: number): string {
-  let nameEnd = colon === -1 ? end : colon;
+function fieldName(bytes: Buffer, start: number, colon: number): string {
+  let nameEnd = colon;
   while (nameEnd > start) {
     const c = bytes[nameEnd - 1];
-    if (c !== SPACE && c !== TAB && c !== CR && c !== LF) break;
+    if (c !== SPACE && c !== TAB) break;
     nameEnd--;
   }
   return bytes.toString('latin1', start, nameEnd);
@@ -62,7 +62,7 @@ export function parseHeaderFields(header: Uint8Array): HeaderField[] {
     }
     const colon = bytes.subarray(start, firstEnd).indexOf(COLON);
     fields.push({
-      name: fieldName(bytes, start, firstEnd, colon === -1 ? -1 : start + colon),
+      name: colon === -1 ? '' : fieldName(bytes, start, start + colon),
       start,
       end,
       valueStart: colon === -1 ? end : start + colon + 1,
@@ -85,7 +85,7 @@ export function headerLength(bytes: Uint8Array): number {
 
 /**
  * The field's value as a binary string: unfolded, without the white space after the colon.
- * DOVECOT: the line ends go, a tab that began a continuation line becomes a space, all other white space stays.
+ * RFC 5322 §2.2.3: only the line ends go, the white space after them stays.
  */
 export function fieldValue(header: Uint8Array, field: HeaderField): string {
   const bytes = Buffer.from(header.buffer, header.byteOffset, header.byteLength);
@@ -99,8 +99,6 @@ export function fieldValue(header: Uint8Array, field: HeaderField): string {
     if (first) {
       while (start < end && (bytes[start] === SPACE || bytes[start] === TAB)) start++;
       value = bytes.toString('latin1', start, end);
-    } else if (bytes[start] === TAB) {
-      value += ` ${bytes.toString('latin1', start + 1, end)}`;
     } else {
       value += bytes.toString('latin1', start, end);
     }
@@ -138,4 +136,9 @@ export function headerValues(header: Uint8Array, name: string): string[] {
   return parseHeaderFields(header)
     .filter((field) => field.name.toLowerCase() === wanted)
     .map((field) => fieldValue(header, field));
+}
+
+/** White space and line ends as single spaces, none at the ends; control characters too: for text to be shown. */
+export function tidyText(text: string): string {
+  return text.replace(/[\t\n\r ]+/g, ' ').replace(/^ | $/g, '');
 }

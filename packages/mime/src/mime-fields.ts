@@ -1,7 +1,7 @@
 // Reads the MIME fields of a part's header (RFC 2045, 2183, 3282, 1864, 2557) into what BODYSTRUCTURE shows.
 // Broken values are shown as far as they could be read, as Dovecot does.
 
-import { CODES, HeaderLexer } from './header-lexer.ts';
+import { CODES, HeaderLexer, REPLACEMENT } from './header-lexer.ts';
 import { fieldValue, type HeaderField } from './header.ts';
 import { parseParameters } from './parameters.ts';
 import type { Disposition, Parameter } from './structure.ts';
@@ -12,38 +12,45 @@ export interface ContentType {
   readonly parameters: readonly Parameter[];
 }
 
-/** `type "/" subtype *(";" parameter)`. What is missing is empty; parameters are read only after a whole type. */
+const BROKEN_TYPE: ContentType = { type: '', subtype: '', parameters: [] };
+
+/**
+ * RFC 2045 §5.1: `type "/" subtype *(";" parameter)`. DOVECOT: a type without a slash has an empty subtype; a
+ * type that goes on with anything else than parameters is shown as two empty strings.
+ */
 export function parseContentType(value: string): ContentType {
   const lexer = new HeaderLexer(value);
   lexer.skipCfws();
-  const type = lexer.token() ?? '';
-  if (type === '' || !lexer.accept(CODES.slash)) return { type, subtype: '', parameters: [] };
+  const type = lexer.token();
+  if (type === undefined) return BROKEN_TYPE;
+  if (lexer.done) return { type, subtype: '', parameters: [] };
+  if (!lexer.accept(CODES.slash)) return BROKEN_TYPE;
   lexer.skipCfws();
   const subtype = lexer.token();
-  if (subtype === undefined) return { type, subtype: '', parameters: [] };
+  if (subtype === undefined || lexer.broken || !(lexer.done || lexer.next === CODES.semicolon)) {
+    return BROKEN_TYPE;
+  }
   return { type, subtype, parameters: parseParameters(lexer) };
 }
 
-/** RFC 2183 §2; null when there is no type. */
-export function parseContentDisposition(value: string): Disposition | null {
+/** RFC 2183 §2. The type is empty where it is missing. */
+export function parseContentDisposition(value: string): Disposition {
   const lexer = new HeaderLexer(value);
   lexer.skipCfws();
-  const type = lexer.token();
-  if (type === undefined) return null;
-  return { type, parameters: parseParameters(lexer) };
+  return { type: lexer.token() ?? '', parameters: parseParameters(lexer) };
 }
 
-/** RFC 3282 §2: `language-tag *("," language-tag)`. */
+/** RFC 3282 §2: `language-tag *("," language-tag)`, up to the first thing that is none; null without any. */
 export function parseContentLanguage(value: string): readonly string[] | null {
   const lexer = new HeaderLexer(value);
   const tags: string[] = [];
-  lexer.skipCfws();
-  while (!lexer.done) {
-    const tag = lexer.token();
-    if (tag !== undefined) tags.push(tag);
-    if (!lexer.accept(CODES.comma)) break;
+  do {
     lexer.skipCfws();
-  }
+    // DOVECOT: an atom, which may hold a slash.
+    const tag = lexer.atom();
+    if (tag === undefined || lexer.broken) break;
+    tags.push(tag);
+  } while (lexer.accept(CODES.comma));
   return tags.length === 0 ? null : tags;
 }
 
@@ -52,11 +59,10 @@ export function parseTransferEncoding(value: string): string | null {
   const lexer = new HeaderLexer(value);
   lexer.skipCfws();
   const token = lexer.token();
-  return token !== undefined && lexer.done ? token : null;
+  return token !== undefined && lexer.done && !lexer.broken ? token : null;
 }
 
 export interface MimeFields {
-  readonly mimeVersion: boolean;
   readonly contentType: ContentType | null;
   readonly id: string | null;
   readonly description: string | null;
@@ -67,34 +73,40 @@ export interface MimeFields {
   readonly location: string | null;
 }
 
-type Draft = { -readonly [K in keyof MimeFields]: MimeFields[K] };
+const plainText = (value: string): string => value.replaceAll('\0', REPLACEMENT);
 
-const READERS: ReadonlyMap<string, (draft: Draft, value: string) => void> = new Map<
-  string,
-  (draft: Draft, value: string) => void
->([
-  ['mime-version', (draft) => void (draft.mimeVersion = true)],
-  ['content-type', (draft, value) => void (draft.contentType = parseContentType(value))],
-  ['content-id', (draft, value) => void (draft.id = value)],
-  ['content-description', (draft, value) => void (draft.description = value)],
+type Draft = Omit<{ -readonly [K in keyof MimeFields]: MimeFields[K] }, 'encoding'> & {
+  encoding: string | null;
+};
+
+// DOVECOT: of a repeated field the first counts, of Content-Disposition the last.
+const READERS: ReadonlyMap<string, (draft: Draft, value: string) => void> = new Map([
+  ['content-type', (draft: Draft, value: string) => void (draft.contentType ??= parseContentType(value))],
+  ['content-id', (draft: Draft, value: string) => void (draft.id ??= plainText(value))],
+  ['content-description', (draft: Draft, value: string) => void (draft.description ??= plainText(value))],
   [
     'content-transfer-encoding',
-    (draft, value) => void (draft.encoding = parseTransferEncoding(value) ?? draft.encoding),
+    (draft: Draft, value: string) => void (draft.encoding ??= parseTransferEncoding(value)),
   ],
-  ['content-md5', (draft, value) => void (draft.md5 = value)],
-  ['content-disposition', (draft, value) => void (draft.disposition = parseContentDisposition(value))],
-  ['content-language', (draft, value) => void (draft.language = parseContentLanguage(value))],
-  ['content-location', (draft, value) => void (draft.location = value)],
+  ['content-md5', (draft: Draft, value: string) => void (draft.md5 ??= plainText(value))],
+  [
+    'content-disposition',
+    (draft: Draft, value: string) => void (draft.disposition = parseContentDisposition(value)),
+  ],
+  [
+    'content-language',
+    (draft: Draft, value: string) => void (draft.language ??= parseContentLanguage(value)),
+  ],
+  ['content-location', (draft: Draft, value: string) => void (draft.location ??= plainText(value))],
 ]);
 
 /** The MIME fields of one header block. */
 export function mimeFields(header: Uint8Array, fields: readonly HeaderField[]): MimeFields {
   const draft: Draft = {
-    mimeVersion: false,
     contentType: null,
     id: null,
     description: null,
-    encoding: '7bit',
+    encoding: null,
     md5: null,
     disposition: null,
     language: null,
@@ -104,5 +116,5 @@ export function mimeFields(header: Uint8Array, fields: readonly HeaderField[]): 
     const read = READERS.get(field.name.toLowerCase());
     if (read !== undefined) read(draft, fieldValue(header, field));
   }
-  return draft;
+  return { ...draft, encoding: draft.encoding ?? '7bit' };
 }

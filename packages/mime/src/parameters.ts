@@ -17,28 +17,32 @@ interface Section {
   readonly value: string;
 }
 
-/** `*(";" attribute "=" value)`: the raw list, in order. */
+/** `*(";" attribute "=" value)`: the raw list, in order. What is no parameter is skipped up to a semicolon. */
 function readParameters(lexer: HeaderLexer): Parameter[] {
   const parameters: Parameter[] = [];
   while (!lexer.done && parameters.length < MAX_PARAMETERS) {
-    if (!lexer.accept(CODES.semicolon)) break;
-    if (!lexer.skipCfws()) break;
-    if (lexer.next === CODES.semicolon) continue;
-    const name = lexer.token();
-    if (name === undefined || !lexer.accept(CODES.equals)) break;
-    if (!lexer.skipCfws()) break;
-    lexer.broken = false;
-    const value = readValue(lexer);
-    if (value === undefined) break;
-    parameters.push([name, value]);
-    if (lexer.broken) break;
+    const parameter = readParameter(lexer);
+    if (parameter !== undefined) parameters.push(parameter);
+    else {
+      const semicolon = lexer.text.indexOf(';', lexer.at + 1);
+      lexer.at = semicolon === -1 ? lexer.text.length : semicolon;
+    }
   }
   return parameters;
 }
 
-function readValue(lexer: HeaderLexer): string | undefined {
+function readParameter(lexer: HeaderLexer): Parameter | undefined {
+  if (!lexer.accept(CODES.semicolon) || !lexer.skipCfws()) return undefined;
+  const name = lexer.token() ?? '';
+  if (!lexer.accept(CODES.equals) || !lexer.skipCfws()) return undefined;
+  lexer.broken = false;
+  const value = readValue(lexer);
+  return lexer.broken ? undefined : [name, value];
+}
+
+function readValue(lexer: HeaderLexer): string {
   if (lexer.next === CODES.quote) return lexer.quotedString();
-  if (lexer.next !== CODES.equals) return lexer.done ? '' : lexer.token();
+  if (lexer.next !== CODES.equals) return lexer.token() ?? '';
   // DOVECOT: `name==?utf-8?b?…?=` written without quotes is read up to the next semicolon or space.
   const start = lexer.at;
   while (!lexer.done && !' \t\r\n;'.includes(lexer.text.charAt(lexer.at))) lexer.at++;
@@ -47,20 +51,20 @@ function readValue(lexer: HeaderLexer): string | undefined {
   return value;
 }
 
-/** RFC 2231 §3: `name*N` or `name*N*`; undefined for anything else. */
+/** RFC 2231 §3, §4: `name*N`, `name*N*` or `name*`; undefined for anything else. */
 function parseSection([key, value]: Parameter): Section | undefined {
   const extended = key.endsWith('*');
   const bare = extended ? key.slice(0, -1) : key;
   const star = bare.lastIndexOf('*');
-  if (star <= 0) return undefined;
+  if (star === -1) return extended ? { name: bare, index: 0, extended, value } : undefined;
   const digits = bare.slice(star + 1);
-  if (!/^\d{1,4}$/.test(digits)) return undefined;
+  if (!/^\d{1,9}$/.test(digits)) return undefined;
   return { name: bare.slice(0, star), index: Number(digits), extended, value };
 }
 
 /**
  * Reads the parameters after the cursor. Continuations `a*0=…; a*1=…` become one `a`, or `a*` when a piece of
- * it is percent-encoded; they stand after the ordinary ones.
+ * it is percent-encoded; these stand after the ordinary ones. DOVECOT: an incomplete series stays as it is.
  */
 export function parseParameters(lexer: HeaderLexer): Parameter[] {
   const plain: Parameter[] = [];
@@ -70,38 +74,36 @@ export function parseParameters(lexer: HeaderLexer): Parameter[] {
     if (section === undefined) plain.push(parameter);
     else sections.push(section);
   }
-  if (sections.length === 0) return plain;
-  return [...plain, ...joinSections(sections)];
+  return sections.length === 0 ? plain : [...plain, ...joinSections(sections)];
 }
 
 function joinSections(sections: Section[]): Parameter[] {
-  sections.sort((a, b) => {
-    const [x, y] = [a.name.toLowerCase(), b.name.toLowerCase()];
-    return x < y ? -1 : x > y ? 1 : a.index - b.index;
-  });
+  sections.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.index - b.index));
   const joined: Parameter[] = [];
-  for (let i = 0; i < sections.length;) {
-    const first = sections[i] as Section;
-    const name = first.name.toLowerCase();
-    let value = '';
-    let extended = false;
-    let expected = 0;
-    let end = i;
-    for (let s = first; s.name.toLowerCase() === name;) {
-      if (s.index === expected) {
-        value += s.value;
-        extended ||= s.extended;
-        expected++;
-      }
-      end++;
-      const following = sections[end];
-      if (following === undefined) break;
-      s = following;
+  let series: Section[] = [];
+  for (const section of sections) {
+    const [first] = series;
+    if (first !== undefined && first.name.toLowerCase() !== section.name.toLowerCase()) {
+      joined.push(...joinSeries(series));
+      series = [];
     }
-    if (expected > 0) joined.push([extended ? `${first.name}*` : first.name, value]);
-    i = end;
+    series.push(section);
   }
-  return joined;
+  return [...joined, ...joinSeries(series)];
+}
+
+function joinSeries(series: Section[]): Parameter[] {
+  const [first] = series as [Section];
+  if (series.some((section, i) => section.index !== i)) {
+    return series.map(({ name, index, extended, value }) => [
+      `${name}*${index}${extended ? '*' : ''}`,
+      value,
+    ]);
+  }
+  const value = series.map((section) => section.value).join('');
+  if (!series.some((section) => section.extended)) return [[first.name, value]];
+  // Charset and language come with the first piece (RFC 2231 §4.1); where that is not encoded there are none.
+  return [[`${first.name}*`, first.extended ? value : `''${value}`]];
 }
 
 /** A parameter's value as text: RFC 2231 decoded where it is `name*`; undefined when absent. */

@@ -8,7 +8,7 @@
 import { BoundaryStack, DECIDING_OCTETS } from './boundary.ts';
 import { envelopeFromFields } from './envelope.ts';
 import { parseHeaderFields } from './header.ts';
-import { mimeFields } from './mime-fields.ts';
+import { type ContentType, mimeFields } from './mime-fields.ts';
 import {
   DEFAULT_STRUCTURE_LIMITS,
   type Envelope,
@@ -23,15 +23,20 @@ const LF = 0x0a;
 const DASH = 0x2d;
 
 const EMPTY_ENVELOPE: Envelope = envelopeFromFields(Buffer.alloc(0), []);
+const TEXT_DEFAULT: ContentType = { type: 'text', subtype: 'plain', parameters: [] };
+const DIGEST_DEFAULT: ContentType = { type: 'message', subtype: 'rfc822', parameters: [] };
+const OPAQUE: ContentType = { type: 'application', subtype: 'octet-stream', parameters: [] };
 const US_ASCII: readonly Parameter[] = [['charset', 'us-ascii']];
 
 interface OpenPart {
-  readonly headerStart: number;
+  headerStart: number;
   /** The root of a message: its header has an envelope. */
   readonly isMessage: boolean;
   /** RFC 2046 §5.1.5: the parts of a digest are messages unless they say otherwise. */
   readonly inDigest: boolean;
   bodyStart: number;
+  /** For a multipart whose end was seen: where its epilogue begins. */
+  closedAt: number;
   bodyStartLine: number;
   kind: MimePart['kind'];
   fields: ReturnType<typeof mimeFields> | undefined;
@@ -168,9 +173,10 @@ export class StructureParser {
     if (match !== undefined && (match.closing || this.#parts < this.#limits.maxParts)) {
       this.#takeBoundary(match.index, match.owner, match.closing);
       this.#pass(length, endLength);
-      if (!match.closing) {
-        const { fields } = this.#stack[match.owner] as OpenPart;
-        const inDigest = fields?.contentType?.subtype.toLowerCase() === 'digest';
+      const multipart = this.#stack[match.owner] as OpenPart;
+      if (match.closing) multipart.closedAt = this.#lineStart;
+      else {
+        const inDigest = multipart.fields?.contentType?.subtype.toLowerCase() === 'digest';
         this.#open(this.#lineStart, { isMessage: false, inDigest });
       }
       return;
@@ -188,10 +194,45 @@ export class StructureParser {
   /** Closes the parts inside the multipart whose boundary stands on the current line. */
   #takeBoundary(index: number, owner: number, closing: boolean): void {
     while (this.#inHeader) this.#endHeader(this.#lineStart);
-    const end = this.#lineStart - this.#previousEnd;
-    const lines = this.#lines - (this.#previousEnd > 0 ? 1 : 0);
-    this.#closeDownTo(owner + 1, end, lines);
+    const start = this.#lineStart;
+    if (this.#stack.length - 1 > owner) this.#closeInside(owner, start);
     this.#boundaries.truncate(closing ? index : index + 1);
+  }
+
+  /** Closes all parts inside the multipart `owner` at a boundary line that begins at `start`. */
+  #closeInside(owner: number, start: number): void {
+    // The line end before the boundary is part of it (RFC 2046 §5.1.1), even if it is the empty line of a header.
+    let end = start - this.#previousEnd;
+    let lines = this.#lines - (this.#previousEnd > 0 ? 1 : 0);
+    const part = this.#stack.at(-1) as OpenPart;
+    if (part.bodyStart === start) {
+      const innermost = this.#cutHeader(start, end);
+      // DOVECOT: only the innermost part loses it then; the bodies round that part keep it.
+      this.#closeDownTo(Math.max(innermost, owner + 1), end, lines);
+      end = start;
+      lines = this.#lines;
+    } else if (part.closedAt === start) {
+      // DOVECOT: nor does a multipart without epilogue lose the line end of its own closing line.
+      end = start;
+      lines = this.#lines;
+    }
+    this.#closeDownTo(owner + 1, end, lines);
+  }
+
+  /**
+   * Nothing but a header came before the boundary at `start`: its last line end goes. A message that has not
+   * even a header leaves that to the part it is in. Answers the depth of the part that was cut.
+   */
+  #cutHeader(start: number, end: number): number {
+    let depth = this.#stack.length - 1;
+    for (; depth > 0; depth--) {
+      const part = this.#stack[depth] as OpenPart;
+      if (!part.isMessage || part.headerStart < start) break;
+      part.headerStart = part.bodyStart = end;
+    }
+    const part = this.#stack[depth] as OpenPart;
+    part.bodyStart = Math.max(part.headerStart, end);
+    return depth;
   }
 
   #open(start: number, role: { readonly isMessage: boolean; readonly inDigest: boolean }): void {
@@ -200,6 +241,7 @@ export class StructureParser {
       headerStart: start,
       ...role,
       bodyStart: start,
+      closedAt: -1,
       bodyStartLine: this.#lines,
       kind: 'leaf',
       fields: undefined,
@@ -228,13 +270,12 @@ export class StructureParser {
 
   #openBody(part: OpenPart): void {
     const { type, subtype, parameters } = effectiveType(part);
-    const lowerType = type.toLowerCase();
-    if (lowerType === 'multipart') {
-      const boundary = parameters.find(([name]) => name.toLowerCase() === 'boundary')?.[1];
-      if (boundary === undefined || boundary === '') return;
+    if (isMultipart(type, subtype)) {
       part.kind = 'multipart';
-      this.#boundaries.push(boundary, this.#stack.length - 1);
-    } else if (lowerType === 'message' && /^(rfc822|global)$/i.test(subtype)) {
+      // DOVECOT: an empty boundary counts: any line that begins with two dashes shows it.
+      const boundary = parameters.find(([name]) => name.toLowerCase() === 'boundary')?.[1];
+      if (boundary !== undefined) this.#boundaries.push(boundary, this.#stack.length - 1);
+    } else if (/^message$/i.test(type) && /^rfc822$/i.test(subtype)) {
       part.kind = 'message';
       this.#open(part.bodyStart, { isMessage: true, inDigest: false });
     }
@@ -257,19 +298,51 @@ export class StructureParser {
   }
 }
 
-function effectiveType(part: OpenPart): {
-  readonly type: string;
-  readonly subtype: string;
-  readonly parameters: readonly Parameter[];
-} {
-  const given = part.fields?.contentType;
-  if (given != null) return given;
-  if (part.inDigest) return { type: 'message', subtype: 'rfc822', parameters: [] };
-  return { type: 'text', subtype: 'plain', parameters: US_ASCII };
+const isMultipart = (type: string, subtype: string): boolean => /^multipart$/i.test(type) && subtype !== '';
+
+function effectiveType(part: OpenPart): ContentType {
+  const given = part.fields?.contentType ?? null;
+  if (given !== null) return given;
+  return part.inDigest ? DIGEST_DEFAULT : TEXT_DEFAULT;
+}
+
+/** What is shown of the type of a part of this kind. */
+function shownType(part: OpenPart): ContentType {
+  const { type, subtype, parameters } = effectiveType(part);
+  if (part.kind === 'leaf') {
+    // DOVECOT: a multipart that could not be opened is shown as what can always be shown.
+    if (/^multipart$/i.test(type)) return OPAQUE;
+    // A message not opened would be taken for one whose envelope follows.
+    if (/^message$/i.test(type) && /^rfc822$/i.test(subtype)) return OPAQUE;
+  }
+  // DOVECOT: the default charset (RFC 2046 §4.1.2) is spelled out.
+  const needsCharset = /^text$/i.test(type) && !parameters.some(([name]) => /^charset$/i.test(name));
+  return { type, subtype, parameters: needsCharset ? [...parameters, ...US_ASCII] : parameters };
+}
+
+/** DOVECOT: RFC 3501 has no multipart without parts; an empty text stands in at its end. */
+function emptyText(at: number): MimePart {
+  return {
+    kind: 'leaf',
+    headerStart: at,
+    bodyStart: at,
+    bodyEnd: at,
+    bodyLines: 0,
+    type: 'text',
+    subtype: 'plain',
+    parameters: US_ASCII,
+    id: null,
+    description: null,
+    encoding: '7bit',
+    md5: null,
+    disposition: null,
+    language: null,
+    location: null,
+  };
 }
 
 function closePart(part: OpenPart, end: number, lines: number): MimePart {
-  const { type, subtype, parameters } = effectiveType(part);
+  const { type, subtype, parameters } = shownType(part);
   const fields = part.fields as ReturnType<typeof mimeFields>;
   const common = {
     headerStart: part.headerStart,
@@ -287,7 +360,10 @@ function closePart(part: OpenPart, end: number, lines: number): MimePart {
     language: fields.language,
     location: fields.location,
   };
-  if (part.kind === 'multipart') return { kind: 'multipart', ...common, children: part.children };
+  if (part.kind === 'multipart') {
+    const children = part.children.length > 0 ? part.children : [emptyText(common.bodyEnd)];
+    return { kind: 'multipart', ...common, children };
+  }
   const [message] = part.children;
   if (part.kind === 'message' && message !== undefined) {
     return { kind: 'message', ...common, envelope: part.innerEnvelope, message };

@@ -50,6 +50,7 @@ interface PartCommon {
   /** Type and subtype as written in the header, or the defaults of RFC 2045 §5.2, RFC 2046 §5.1.5. */
   readonly type: string;
   readonly subtype: string;
+  /** For text/* without one, `charset=us-ascii` is added at the end, as Dovecot shows it. */
   readonly parameters: readonly Parameter[];
   readonly id: string | null;
   readonly description: string | null;
@@ -61,16 +62,18 @@ interface PartCommon {
   readonly location: string | null;
 }
 
+/** Anything else. `multipart` or `message/rfc822` that could not be opened are `application/octet-stream`. */
 export interface LeafPart extends PartCommon {
   readonly kind: 'leaf';
 }
 
 export interface MultipartPart extends PartCommon {
   readonly kind: 'multipart';
+  /** Never empty: an empty text/plain stands in where the message has no parts. */
   readonly children: readonly MimePart[];
 }
 
-/** message/rfc822 (and message/global): `message` is the root part of the message inside. */
+/** message/rfc822: `message` is the root part of the message inside. */
 export interface MessagePart extends PartCommon {
   readonly kind: 'message';
   readonly envelope: Envelope;
