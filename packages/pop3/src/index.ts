@@ -1,2 +1,2 @@
 // Public entry of the package.
-export type { Log } from '@postcote/wire';
+export * from './ports.ts';
