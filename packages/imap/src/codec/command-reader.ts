@@ -333,7 +333,7 @@ function isTag(tag: string): boolean {
 }
 
 function isVerb(verb: string): boolean {
-  return /^(?:UID )?[A-Z][A-Z0-9.-]{0,31}$/.test(verb);
+  return /^(?:UID )?[A-Z][A-Z0-9.-]{0,31}$/.test(verb) && verb !== WITH_UID_PREFIX;
 }
 
 /**

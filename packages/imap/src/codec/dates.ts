@@ -13,7 +13,7 @@ export function parseDay(text: string): Day | undefined {
   const match = /^ ?(\d{1,2})-([A-Za-z]{3})-(\d{4})$/.exec(text);
   if (match === null) return undefined;
   const ms = utcOf({ day: match[1], month: match[2], year: match[3] });
-  return ms === undefined ? undefined : ms / DAY_MS;
+  return ms === undefined ? undefined : Math.round(ms / DAY_MS);
 }
 
 /** `date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE`. */
@@ -36,10 +36,11 @@ function utcOf(parts: {
 }): number | undefined {
   const month = MONTH_NUMBER.get((parts.month ?? '').toLowerCase());
   const day = Number(parts.day);
-  if (month === undefined || day < 1) return undefined;
+  if (month === undefined || day < 1 || day > 31) return undefined;
   const date = new Date(0);
+  // DOVECOT: the 31st of a shorter month is the first days of the next.
   date.setUTCFullYear(Number(parts.year), month, day);
-  return date.getUTCDate() === day ? date.getTime() : undefined;
+  return date.getTime();
 }
 
 /** INTERNALDATE's form. `zone`: minutes east of UTC. */

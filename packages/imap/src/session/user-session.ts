@@ -219,6 +219,13 @@ export class ImapUserSession implements ProtocolSession {
   async #run({ tag, verb, args }: CommandEvent): Promise<void> {
     this.#lastCommand = verb;
     this.#core.tag = tag;
+    if (verb === 'APPEND') {
+      // Without a literal: the reader has streamed none.
+      return this.#refuse(
+        tag,
+        `Error in IMAP command APPEND: ${args.length < 2 ? 'Missing message size' : 'Invalid arguments'}`,
+      );
+    }
     const row = COMMANDS.get(verb);
     if (row === undefined) return this.#refuse(tag, `Error in IMAP command ${verb}: Unknown command`);
     // DOVECOT: the state counts before the arguments do.

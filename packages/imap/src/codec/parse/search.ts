@@ -111,7 +111,9 @@ function number(make: (value: number) => SearchKey, what: string): WithArgument 
   return (cursor) => {
     const text = cursor.astring()?.toString('latin1');
     if (text === undefined) return badArguments('Missing argument');
-    return /^\d{1,15}$/.test(text) ? make(Number(text)) : badArguments(`Invalid search ${what} parameter`);
+    return /^\d{1,15}$/.test(text) && !(what === 'interval' && Number(text) === 0)
+      ? make(Number(text))
+      : badArguments(`Invalid search ${what} parameter`);
   };
 }
 
@@ -201,7 +203,7 @@ class KeyParser {
         const group = this.#stack.pop();
         if (group?.kind !== 'group') return badArguments('Missing argument');
         const [first, ...more] = group.keys;
-        if (first === undefined) return badArguments('Empty list not allowed');
+        if (first === undefined) return badArguments('No search parameters inside list');
         value = more.length === 0 ? first : { kind: 'and', keys: group.keys };
         if (this.#stack.length === 0) return parsed(value);
         cursor = this.#innermost();
