@@ -1,0 +1,130 @@
+// What is measured, which way is better, and what is expected of the ratio ours/theirs.
+
+export interface Metric {
+  readonly key: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly better: 'higher' | 'lower';
+  /** The bar that issue-level goals set for ours/theirs: at least (higher is better) or at most. */
+  readonly expected?: number;
+}
+
+export const METRICS: readonly Metric[] = [
+  {
+    key: 'accept10one',
+    title: 'Accepted, 10 sessions, one message each',
+    unit: '/s',
+    better: 'higher',
+    expected: 1.5,
+  },
+  {
+    key: 'accept50one',
+    title: 'Accepted, 50 sessions, one message each',
+    unit: '/s',
+    better: 'higher',
+    expected: 1.5,
+  },
+  {
+    key: 'accept10many',
+    title: 'Accepted, 10 sessions, many messages each',
+    unit: '/s',
+    better: 'higher',
+    expected: 1.5,
+  },
+  {
+    key: 'accept50many',
+    title: 'Accepted, 50 sessions, many messages each',
+    unit: '/s',
+    better: 'higher',
+    expected: 1.5,
+  },
+  { key: 'deliver1', title: 'Delivered into 1 mailbox', unit: '/s', better: 'higher', expected: 1.5 },
+  { key: 'deliver20', title: 'Delivered into 20 mailboxes', unit: '/s', better: 'higher', expected: 1.5 },
+  { key: 'cpu', title: 'Processor time per message delivered', unit: 'ms', better: 'lower' },
+  { key: 'selectCold', title: 'SELECT, mailbox never opened before', unit: 'ms', better: 'lower' },
+  { key: 'selectWarm', title: 'SELECT, mailbox known', unit: 'ms', better: 'lower', expected: 1.5 },
+  { key: 'sync', title: 'First sync of a mailbox over IMAP', unit: '/s', better: 'higher', expected: 0.5 },
+  { key: 'pop3', title: 'Download of a mailbox over POP3', unit: '/s', better: 'higher' },
+  { key: 'memoryIdle', title: 'Memory, idle', unit: 'MiB', better: 'lower' },
+  { key: 'memory100', title: 'Memory, 100 idle IMAP connections, 20 users', unit: 'MiB', better: 'lower' },
+  { key: 'start', title: 'Start until all ports answer', unit: 'ms', better: 'lower', expected: 1.5 },
+];
+
+export interface Row {
+  readonly metric: Metric;
+  readonly ours: number | undefined;
+  readonly theirs: number | undefined;
+  /** ours/theirs. */
+  readonly ratio: number | undefined;
+  readonly verdict: 'better' | 'worse' | 'below expectation' | 'not measured';
+}
+
+/** Samples by metric and side. */
+export class Samples {
+  readonly #values = new Map<string, { ours: number[]; theirs: number[] }>();
+
+  add(key: string, side: 'ours' | 'theirs', value: number): void {
+    const entry = this.#values.get(key) ?? { ours: [], theirs: [] };
+    entry[side].push(value);
+    this.#values.set(key, entry);
+  }
+
+  rows(): Row[] {
+    return METRICS.map((metric) => {
+      const entry = this.#values.get(metric.key);
+      const ours = median(entry?.ours ?? []);
+      const theirs = median(entry?.theirs ?? []);
+      const ratio = ours === undefined || theirs === undefined || theirs === 0 ? undefined : ours / theirs;
+      return { metric, ours, theirs, ratio, verdict: judge(metric, ratio) };
+    });
+  }
+
+  toJSON(): Record<string, { ours: number[]; theirs: number[] }> {
+    return Object.fromEntries(this.#values);
+  }
+}
+
+export function median(values: readonly number[]): number | undefined {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle];
+  const lower = sorted[middle - 1];
+  if (upper === undefined) return undefined;
+  return sorted.length % 2 === 1 || lower === undefined ? upper : (upper + lower) / 2;
+}
+
+function judge(metric: Metric, ratio: number | undefined): Row['verdict'] {
+  if (ratio === undefined) return 'not measured';
+  const { expected, better } = metric;
+  if (expected !== undefined && (better === 'higher' ? ratio < expected : ratio > expected))
+    return 'below expectation';
+  return (better === 'higher' ? ratio >= 1 : ratio <= 1) ? 'better' : 'worse';
+}
+
+export function formatValue(value: number | undefined, unit: string): string {
+  if (value === undefined) return '–';
+  const text =
+    value >= 100 ? Math.round(value).toLocaleString('en') : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  return unit.startsWith('/') ? `${text}${unit}` : `${text} ${unit}`;
+}
+
+export function formatTable(rows: readonly Row[]): string {
+  const head = ['', 'postcote', 'Postfix + Dovecot', 'ratio', 'expected', ''];
+  const body = rows.map(({ metric, ours, theirs, ratio, verdict }) => [
+    metric.title,
+    formatValue(ours, metric.unit),
+    formatValue(theirs, metric.unit),
+    ratio === undefined ? '–' : ratio.toFixed(2),
+    metric.expected === undefined ? '' : `${metric.better === 'higher' ? '≥' : '≤'} ${metric.expected}`,
+    verdict,
+  ]);
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...body.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, i) => (i === 0 || i === 5 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd();
+  return [line(head), ...body.map(line)].join('\n');
+}

@@ -1,0 +1,215 @@
+// The two sides of the benchmark on the same configuration text: a private real Postfix with Dovecot, and
+// postcote. Both write their logs to files. Starting one measures the time until every port greets.
+
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ConfigFiles, type ServicePorts, writeConfig } from '../support/guide-config.ts';
+import { choosePorts } from '../support/guide-config.ts';
+import { REPOSITORY, descendants } from '../support/postcote-daemon.ts';
+import { postfixAuthSocket } from '../support/real-postfix.ts';
+import type { TestBed } from '../support/world.ts';
+import { waitForGreetings } from './greetings.ts';
+
+export type SideName = 'ours' | 'theirs';
+
+export interface BenchSide {
+  readonly name: SideName;
+  readonly ports: ServicePorts;
+  /** Starts and gives the milliseconds until all ports greeted. Throws with the log's end when it does not. */
+  start(): Promise<number>;
+  stop(): Promise<void>;
+  /** Every process of this side. */
+  pids(): number[];
+  log(): string;
+}
+
+const START_LIMIT_MS = 30_000;
+const STOP_LIMIT_MS = 15_000;
+const LOG_SHOWN = 4000;
+/** Dovecot allows ten connections a user and address; the sides must not differ by such a limit. */
+const EXTRA_DOVECOT = ['mail_max_userip_connections = 200'];
+
+abstract class ServerSide implements BenchSide {
+  abstract readonly name: SideName;
+  readonly ports: ServicePorts;
+  protected readonly folder: string;
+  protected children: ChildProcess[] = [];
+
+  protected constructor(folder: string, ports: ServicePorts) {
+    this.folder = folder;
+    this.ports = ports;
+  }
+
+  protected abstract launch(): ChildProcess[];
+  protected abstract mainPids(): number[];
+  abstract log(): string;
+
+  async start(): Promise<number> {
+    const begun = performance.now();
+    this.children = this.launch();
+    try {
+      await waitForGreetings(this.ports, START_LIMIT_MS, () => {
+        if (this.children.some((child) => child.exitCode !== null))
+          throw new Error(`${this.name} ended at start`);
+      });
+    } catch (error) {
+      await this.stop().catch(() => {});
+      throw new Error(`${String(error)}\n${this.log().slice(-LOG_SHOWN)}`, { cause: error });
+    }
+    return performance.now() - begun;
+  }
+
+  async stop(): Promise<void> {
+    const all = this.pids();
+    const running = this.children.filter((child) => child.exitCode === null && child.signalCode === null);
+    const ended = Promise.all(running.map((child) => new Promise((resolve) => child.once('exit', resolve))));
+    for (const pid of this.mainPids()) signal(pid, 'SIGTERM');
+    await Promise.race([ended, sleep(STOP_LIMIT_MS)]);
+    // What is left of the tree (a worker that drains) must not disturb the next measurement.
+    for (const pid of all) signal(pid, 'SIGKILL');
+    this.children = [];
+  }
+
+  pids(): number[] {
+    const roots = this.mainPids();
+    return [...new Set(roots.flatMap((pid) => [pid, ...descendants(pid)]))];
+  }
+}
+
+/** A process that is gone already is no error. */
+function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, name);
+  } catch {}
+}
+
+function readFile(file: string): string {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+class OurSide extends ServerSide {
+  readonly name = 'ours';
+  readonly #config: ConfigFiles;
+  readonly #dns: string;
+  readonly #logFile: string;
+
+  constructor(folder: string, ports: ServicePorts, bed: TestBed) {
+    super(folder, ports);
+    this.#config = writeConfig(folder, {
+      ports,
+      certificate: bed.certificate,
+      authSocket: postfixAuthSocket(folder),
+      extraDovecot: EXTRA_DOVECOT,
+    });
+    this.#dns = `${bed.dns.address}:${bed.dns.port}`;
+    this.#logFile = path.join(folder, 'postcote.log');
+  }
+
+  protected launch(): ChildProcess[] {
+    const log = fs.openSync(this.#logFile, 'a');
+    const { postfixDir, dovecotConf } = this.#config;
+    const files = ['--postfix-dir', postfixDir, '--dovecot-conf', dovecotConf];
+    const child = spawn(
+      path.join(REPOSITORY, 'postcote'),
+      ['serve', ...files, '--data-dir', path.join(this.folder, 'data')],
+      {
+        cwd: REPOSITORY,
+        detached: true,
+        stdio: ['ignore', log, log],
+        env: { ...process.env, POSTCOTE_DNS_SERVERS: this.#dns },
+      },
+    );
+    fs.closeSync(log);
+    return [child];
+  }
+
+  protected mainPids(): number[] {
+    return this.children.flatMap((child) => (child.pid === undefined ? [] : [child.pid]));
+  }
+
+  log(): string {
+    return readFile(this.#logFile);
+  }
+}
+
+class TheirSide extends ServerSide {
+  readonly name = 'theirs';
+  readonly #config: ConfigFiles;
+  readonly #queueDirectory: string;
+  readonly #resolver: string;
+
+  constructor(folder: string, ports: ServicePorts, bed: TestBed) {
+    super(folder, ports);
+    const queue = path.join(folder, 'postfix-queue');
+    const data = path.join(folder, 'postfix-data');
+    this.#queueDirectory = queue;
+    for (const [directory, mode] of [
+      [queue, 0o755],
+      [path.join(queue, 'private'), 0o700],
+      [data, 0o700],
+    ] as const) {
+      fs.mkdirSync(directory, { recursive: true, mode });
+    }
+    execFileSync('chown', ['postfix', data, path.join(queue, 'private')]);
+    this.#config = writeConfig(folder, {
+      ports,
+      certificate: bed.certificate,
+      authSocket: postfixAuthSocket(folder),
+      extraMain: [
+        `queue_directory = ${queue}`,
+        `data_directory = ${data}`,
+        `maillog_file = ${folder}/postfix.log`,
+        `maillog_file_prefixes = ${folder}`,
+      ],
+      extraMaster: ['postlog   unix-dgram n  -       n       -       1       postlogd'],
+      extraDovecot: [
+        ...EXTRA_DOVECOT,
+        `base_dir = ${folder}/dovecot-run`,
+        `state_dir = ${folder}/dovecot-state`,
+        `log_path = ${folder}/dovecot.log`,
+      ],
+    });
+    const { postfixDir } = this.#config;
+    execFileSync('postalias', ['-c', postfixDir, `hash:${postfixDir}/aliases`]);
+    execFileSync('postmap', ['-c', postfixDir, `hash:${postfixDir}/virtual`]);
+    spawnSync('postfix', ['-c', postfixDir, 'check']);
+    // Postfix has no setting for its resolver: it gets a resolv.conf of its own in a mount namespace.
+    this.#resolver = path.join(folder, 'resolv.conf');
+    fs.writeFileSync(this.#resolver, `nameserver ${bed.dns.address}\noptions timeout:2 attempts:1\n`);
+  }
+
+  protected launch(): ChildProcess[] {
+    const { postfixDir, dovecotConf } = this.#config;
+    const script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"';
+    const postfix = ['postfix', '-c', postfixDir, 'start-fg'];
+    const dovecot = ['dovecot', '-F', '-c', dovecotConf];
+    // Dovecot first: a Postfix that finds no auth socket is throttled for half a minute.
+    return [dovecot, ['unshare', '--mount', 'sh', '-c', script, 'sh', this.#resolver, ...postfix]].map(
+      (command) => spawn(command[0] ?? '', command.slice(1), { stdio: 'ignore', detached: true }),
+    );
+  }
+
+  /** Of Postfix the shell that waits for the master is no part; the master is. */
+  protected mainPids(): number[] {
+    const dovecot = this.children[0]?.pid;
+    const master = Number(readFile(path.join(this.#queueDirectory, 'pid/master.pid')).trim());
+    const alive = Number.isInteger(master) && master > 1 && fs.existsSync(`/proc/${master}`);
+    return [...(dovecot === undefined ? [] : [dovecot]), ...(alive ? [master] : [])];
+  }
+
+  log(): string {
+    return readFile(path.join(this.folder, 'postfix.log')) + readFile(path.join(this.folder, 'dovecot.log'));
+  }
+}
+
+export async function makeSide(name: SideName, bed: TestBed): Promise<BenchSide> {
+  const ports = await choosePorts();
+  const folder = bed.newFolder(name);
+  return name === 'ours' ? new OurSide(folder, ports, bed) : new TheirSide(folder, ports, bed);
+}
