@@ -50,6 +50,8 @@ export type SupervisorToFront =
       readonly authSocket: string;
       readonly deliverSocket: string;
       readonly queueDirectory: string;
+      /** Development: who has mail, in place of the system's accounts. */
+      readonly userNames?: readonly string[];
       /** What to become before the first connection; absent when there are no privileges to give up. */
       readonly identity?: { readonly name: string; readonly uid: number; readonly gid: number };
     }

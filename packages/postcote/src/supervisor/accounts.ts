@@ -1,8 +1,9 @@
 // The user table of the privileged side: who may have mail, and under whose identity the processes run.
 
+import { readFileSync } from 'node:fs';
 import { type MailPolicy, type UserDirectory, mayHaveMail } from '@postcote/auth';
-import { PasswdDirectory, UsersFile } from '@postcote/auth/edge';
-import type { Account, ServerPaths } from '../ipc.ts';
+import { PasswdDirectory, UsersFile, parseUsersFile } from '@postcote/auth/edge';
+import type { Account } from '../ipc.ts';
 import { RefusedConfiguration } from '../plan.ts';
 
 export interface Identity {
@@ -16,13 +17,21 @@ export interface Accounts {
   readonly changeIdentity: boolean;
   /** The account that may have mail, or undefined. Throws when that cannot be known now. */
   find(user: string): Promise<Account | undefined>;
+  /** Development: the names of the users file, for a front that may not read passwords. */
+  readonly names: readonly string[] | undefined;
   /** For the process that faces the network. Throws `RefusedConfiguration` when there is no fit account. */
   frontIdentity(mailOwner: string): Promise<Identity>;
 }
 
-export function openAccounts(paths: ServerPaths, policy: () => MailPolicy): Accounts {
+export interface AccountsOptions {
+  readonly usersFile: string | undefined;
+  readonly policy: () => MailPolicy;
+  /** Whether every listener is bound to loopback. */
+  readonly loopbackOnly: boolean;
+}
+
+export function openAccounts({ usersFile, policy, loopbackOnly }: AccountsOptions): Accounts {
   const isRoot = process.getuid?.() === 0;
-  const { usersFile } = paths;
   if (usersFile === undefined && !isRoot) {
     throw new RefusedConfiguration([
       'serving system accounts needs root (passwords, mailboxes of several users); ' +
@@ -30,9 +39,10 @@ export function openAccounts(paths: ServerPaths, policy: () => MailPolicy): Acco
     ]);
   }
   const system = new PasswdDirectory();
-  const directory: UserDirectory = usersFile === undefined ? system : new UsersFile({ path: usersFile });
+  const directory: UserDirectory = usersFile === undefined ? system : new UsersFile({ path: usersFile, loopbackOnly });
   return {
     changeIdentity: isRoot,
+    names: usersFile === undefined ? undefined : readNames(usersFile),
     async find(user) {
       const record = await directory.lookup(user);
       if (record === undefined || mayHaveMail(record, policy()).kind !== 'allowed') return undefined;
@@ -42,6 +52,11 @@ export function openAccounts(paths: ServerPaths, policy: () => MailPolicy): Acco
     frontIdentity: (mailOwner) =>
       chooseFrontIdentity(system, usersFile === undefined ? ['postcote', mailOwner] : ['postcote', 'nobody']),
   };
+}
+
+function readNames(usersFile: string): string[] {
+  const { users } = parseUsersFile(readFileSync(usersFile, 'utf8'), { uid: 0, gid: 0 });
+  return [...users.keys()];
 }
 
 async function chooseFrontIdentity(directory: UserDirectory, names: readonly string[]): Promise<Identity> {

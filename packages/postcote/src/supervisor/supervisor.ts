@@ -34,6 +34,9 @@ const LOOPBACK = /^(127\.|::1$)/;
 /** V8 keeps a young generation of 16 MiB a process otherwise; a worker's garbage is short-lived and small. */
 const LEAN = ['--max-semi-space-size=2'];
 
+const isLoopbackOnly = (plan: ServerPlan): boolean =>
+  plan.listeners.every((listener) => LOOPBACK.test(listener.address));
+
 export class Supervisor {
   readonly #options: ServeOptions;
   readonly #log: Log;
@@ -68,7 +71,11 @@ export class Supervisor {
     this.#log = opened.log;
     this.#plan = plan;
     this.#onOutput = options.logFile === undefined ? undefined : (chunk) => opened.append(chunk);
-    this.#accounts = openAccounts(options.paths, () => this.#plan.mailPolicy);
+    this.#accounts = openAccounts({
+      usersFile: options.paths.usersFile,
+      policy: () => this.#plan.mailPolicy,
+      loopbackOnly: isLoopbackOnly(plan),
+    });
     this.#workers = new WorkerTable({
       launch: (onMessage, onExit) =>
         new Child({
@@ -218,7 +225,7 @@ export class Supervisor {
       type: 'start',
       paths: this.#options.paths,
       listenerFd: FIRST_PASSED_FD,
-      loopbackOnly: this.#plan.listeners.every((listener) => LOOPBACK.test(listener.address)),
+      loopbackOnly: isLoopbackOnly(this.#plan),
       auth: this.#plan.auth,
     });
     return child;
@@ -244,6 +251,7 @@ export class Supervisor {
       deliverSocket: where.deliverSocket,
       queueDirectory: where.queue,
       ...(identity === undefined ? {} : { identity }),
+      ...(this.#accounts.names === undefined ? {} : { userNames: this.#accounts.names }),
       ...this.#tls(),
     });
     return child;

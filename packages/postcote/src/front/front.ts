@@ -1,0 +1,237 @@
+// The front as a whole: queue, DNS, address tables, listeners; how it starts, reads its settings again, and stops.
+
+import { networkInterfaces } from 'node:os';
+import type { Addresses } from '@postcote/aliases';
+import { startSasl, MECHANISMS } from '@postcote/auth';
+import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
+import { type Configuration, loadConfiguration } from '@postcote/config/edge';
+import { QueueError, type QueueSettings } from '@postcote/queue';
+import { type Queue, openQueue } from '@postcote/queue/edge';
+import { AcceptError, type MessageQueue, SUPPORTED_RESTRICTIONS, type SmtpSettings } from '@postcote/smtp';
+import { SmtpListenerServer, openDns } from '@postcote/smtp/edge';
+import type { Log } from '@postcote/wire';
+import { DeliveryClient } from '../delivery/client.ts';
+import type { SupervisorToFront } from '../ipc.ts';
+import { openAddressBook, resolveRecipient } from './address-book.ts';
+import { FrontDeliverer } from './deliverer.ts';
+import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
+import { smtpSettingsOf } from './smtp-settings.ts';
+import { ExchangeableTls } from './tls.ts';
+
+type Start = Extract<SupervisorToFront, { type: 'start' }>;
+
+/** Milliseconds that deliveries and sessions get to finish when stopping. */
+const DRAIN = 8_000;
+
+interface Settled {
+  readonly configuration: Configuration;
+  readonly addresses: Addresses;
+  readonly smtp: ReadonlyMap<string, SmtpSettings>;
+  readonly mailbox: MailboxLoginSettings;
+}
+
+export class Front {
+  readonly #start: Start;
+  readonly #log: Log;
+  #settled: Settled;
+  #smtpTls: ExchangeableTls | undefined;
+  #mailboxTls: ExchangeableTls | undefined;
+  readonly #hasUser: (name: string) => Promise<boolean>;
+  readonly #delivery: DeliveryClient;
+  #queue: Queue | undefined;
+  readonly #smtpServers: SmtpListenerServer[] = [];
+  readonly #logins: MailboxLoginListeners;
+
+  /** Settles when every listener answers. Throws what keeps it from that. */
+  static async start(start: Start, log: Log): Promise<Front> {
+    const front = new Front(start, log);
+    await front.#open();
+    return front;
+  }
+
+  private constructor(start: Start, log: Log) {
+    this.#start = start;
+    this.#log = log;
+    const { userNames } = start;
+    const passwd = new PasswdDirectory();
+    this.#hasUser =
+      userNames === undefined
+        ? async (name) => (await passwd.lookup(name)) !== undefined
+        : async (name) => userNames.includes(name);
+    this.#settled = this.#settle();
+    if (start.smtpTls !== undefined) this.#smtpTls = new ExchangeableTls(start.smtpTls);
+    if (start.mailboxTls !== undefined) this.#mailboxTls = new ExchangeableTls(start.mailboxTls);
+    this.#delivery = new DeliveryClient(start.deliverSocket);
+    this.#logins = new MailboxLoginListeners({
+      authSocket: start.authSocket,
+      log,
+      settings: () => this.#settled.mailbox,
+      tls: () => this.#mailboxTls,
+    });
+  }
+
+  /** Takes changed settings and certificates for new sessions; what cannot be used leaves the old in force. */
+  reload(message: Extract<SupervisorToFront, { type: 'reload' }>): void {
+    try {
+      const settled = this.#settle();
+      this.#settled.configuration.close();
+      this.#settled = settled;
+      this.#queue?.configure(queueSettingsOf(settled.configuration));
+    } catch (error) {
+      this.#log('error', 'postcote', `front: reload refused, the settings of before stay: ${String(error)}`);
+      return;
+    }
+    this.#smtpTls = this.#exchange(this.#smtpTls, message.smtpTls);
+    this.#mailboxTls = this.#exchange(this.#mailboxTls, message.mailboxTls);
+  }
+
+  /** Stops accepting, tells the sessions, lets deliveries finish. */
+  async stop(): Promise<void> {
+    const smtp = this.#smtpServers.map((server) => server.stop(DRAIN));
+    this.#logins.stop();
+    await Promise.all(smtp);
+    await this.#queue?.close({ drain: DRAIN });
+    this.#delivery.close();
+    this.#settled.configuration.close();
+  }
+
+  #exchange(current: ExchangeableTls | undefined, files: Start['smtpTls']): ExchangeableTls | undefined {
+    if (files === undefined) return current;
+    try {
+      if (current === undefined) return new ExchangeableTls(files);
+      current.exchange(files);
+    } catch (error) {
+      this.#log('error', 'postcote', `front: certificate not taken over: ${(error as Error).message}`);
+    }
+    return current;
+  }
+
+  /** Reads the configuration as it is now. */
+  #settle(): Settled {
+    const { postfixDirectory, dovecotConf } = this.#start.paths;
+    const configuration = loadConfiguration({
+      postfixDirectory,
+      dovecotConf,
+      supportedRestrictions: SUPPORTED_RESTRICTIONS,
+      log: this.#log,
+    });
+    const { postfix, tables, dovecot } = configuration;
+    const own = new Set(
+      Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
+    );
+    const addresses = openAddressBook(postfix, tables, {
+      hasLocalUser: (name) => this.#hasUser(name),
+      isOwnAddress: (address) => own.has(address),
+    });
+    const smtp = new Map(
+      configuration.listeners.map((listener) => [
+        listenerKey(listener.service, listener.address, listener.port),
+        smtpSettingsOf(listener, tables),
+      ]),
+    );
+    return { configuration, addresses, smtp, mailbox: mailboxSettingsOf(dovecot) };
+  }
+
+  async #open(): Promise<void> {
+    const { listeners, queueDirectory, authSocket } = this.#start;
+    const queue = await openQueue({
+      directory: queueDirectory,
+      settings: queueSettingsOf(this.#settled.configuration),
+      log: this.#log,
+      resolve: (recipient) => resolveRecipient(this.#settled.addresses, recipient.address),
+      deliverer: new FrontDeliverer(this.#delivery),
+      threadUrl: new URL('./queue-thread.js', import.meta.url),
+      onFailure: (error) => {
+        throw error;
+      },
+    });
+    this.#queue = queue;
+    const dns = openDns(dnsServers());
+    const mail = queueEntrance(queue);
+    for (const listener of listeners) {
+      if (listener.protocol !== 'smtp') {
+        await this.#logins.listen(listener);
+        continue;
+      }
+      const key = listenerKey(listener.service, listener.address, listener.port);
+      const server = new SmtpListenerServer({
+        fd: listener.fd,
+        implicitTls: listener.implicitTls,
+        settings: () => this.#settled.smtp.get(key) as SmtpSettings,
+        tls: () => this.#smtpTls,
+        ports: {
+          dns,
+          login: (request) => askLogin(authSocket, request),
+          sasl: { mechanisms: MECHANISMS, startSasl },
+          addresses: {
+            classify: (mailbox) => this.#settled.addresses.classify(mailbox),
+            verify: (mailbox) => this.#settled.addresses.verify(mailbox),
+          },
+          queue: mail,
+          log: this.#log,
+        },
+      });
+      await server.listen();
+      this.#smtpServers.push(server);
+    }
+    this.#settled.configuration.watch();
+    queue.start();
+  }
+}
+
+/** Tests point the server at a DNS of their own. */
+function dnsServers(): { readonly servers?: readonly string[] } {
+  const list = process.env['POSTCOTE_DNS_SERVERS'];
+  return list === undefined || list === '' ? {} : { servers: list.split(/[\s,]+/) };
+}
+
+const listenerKey = (service: string, address: string, port: number): string =>
+  `${service} ${address} ${port}`;
+
+/** The queue as SMTP sees it: its errors in the port's words. */
+function queueEntrance(queue: Queue): MessageQueue {
+  const translate = (error: unknown): never => {
+    if (error instanceof QueueError)
+      throw new AcceptError(error.code, error.message, { cause: error });
+    throw error;
+  };
+  return {
+    hasRoomFor: (octets) => queue.hasRoomFor(octets),
+    async begin(envelope) {
+      const writer = await queue.begin(envelope).catch(translate);
+      return {
+        queueId: writer.queueId,
+        write: (chunk) => writer.write(chunk),
+        commit: () => writer.commit().catch(translate),
+        abort: () => writer.abort(),
+      };
+    },
+  };
+}
+
+function queueSettingsOf({ postfix }: Configuration): Partial<QueueSettings> {
+  const ms = (name: string): number => postfix.time(name) * 1000;
+  return {
+    queueRunDelay: ms('queue_run_delay'),
+    minimalBackoff: ms('minimal_backoff_time'),
+    maximalBackoff: ms('maximal_backoff_time'),
+    activeLimit: postfix.int('qmgr_message_active_limit'),
+    processLimit: postfix.int('default_process_limit'),
+    destinationConcurrency: postfix.int('default_destination_concurrency_limit'),
+    destinationRecipients: postfix.int('default_destination_recipient_limit'),
+    queueMinfree: postfix.int('queue_minfree'),
+    messageSizeLimit: postfix.int('message_size_limit'),
+    longQueueIds: postfix.bool('enable_long_queue_ids'),
+  };
+}
+
+function mailboxSettingsOf(dovecot: Configuration['dovecot']): MailboxLoginSettings {
+  const common = {
+    greeting: dovecot.loginGreeting,
+    disablePlaintextAuth: dovecot.auth.disablePlaintext || dovecot.ssl === 'required',
+  };
+  return {
+    imap: { ...DEFAULT_IMAP_LOGIN, ...common },
+    pop3: { ...DEFAULT_POP_LOGIN, ...common },
+  };
+}

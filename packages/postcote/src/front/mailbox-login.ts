@@ -1,0 +1,173 @@
+// IMAP and POP3 before login: listeners whose sessions ask the auth socket, and hand the connection to the user's
+// worker when it is granted.
+
+import { randomBytes } from 'node:crypto';
+import { type Server, type Socket, createServer } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { MECHANISMS, startSasl } from '@postcote/auth';
+import { askLoginAndHandOff } from '@postcote/auth/edge';
+import { ImapLoginSession, type ImapLoginSettings } from '@postcote/imap';
+import { systemClock as imapClock } from '@postcote/imap/edge';
+import { PopLoginSession, type PopLoginSettings } from '@postcote/pop3';
+import type {
+  Log,
+  LoginRequest,
+  LoginVerdict,
+  Peer,
+  ProtocolSession,
+  SessionHost,
+  TlsInfo,
+} from '@postcote/wire';
+import { type DrivenSocket, describeTls, driveSocket } from '@postcote/wire/edge';
+import type { PassedListener } from '../ipc.ts';
+import { spliceSockets } from './splice.ts';
+import type { ExchangeableTls } from './tls.ts';
+
+export interface MailboxLoginSettings {
+  readonly imap: Omit<ImapLoginSettings, 'tlsAvailable'>;
+  readonly pop3: Omit<PopLoginSettings, 'tlsAvailable'>;
+}
+
+export interface MailboxLoginOptions {
+  readonly authSocket: string;
+  readonly log: Log;
+  /** Of the moment: new connections take changed settings. */
+  readonly settings: () => MailboxLoginSettings;
+  readonly tls: () => ExchangeableTls | undefined;
+}
+
+const SASL = { mechanisms: MECHANISMS, startSasl };
+const HANDSHAKE_LIMIT = 30_000;
+/** Connections of all listeners together before login; more wait in the kernel's queue (DOVECOT: process_limit). */
+const MAX_BEFORE_LOGIN = 1000;
+
+interface Attachment {
+  attach(rest: Buffer): void;
+}
+
+export class MailboxLoginListeners {
+  readonly #options: MailboxLoginOptions;
+  readonly #servers: Server[] = [];
+  readonly #driven = new Set<DrivenSocket>();
+  readonly #spliced = new Set<Socket>();
+  #stopping = false;
+
+  constructor(options: MailboxLoginOptions) {
+    this.#options = options;
+  }
+
+  listen(listener: PassedListener): Promise<void> {
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, listener));
+    this.#servers.push(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ fd: listener.fd }, () => resolve());
+    });
+  }
+
+  /** Stops accepting; sessions before login are told, those at their workers end with the workers. */
+  stop(): void {
+    this.#stopping = true;
+    for (const server of this.#servers) server.close();
+    for (const driven of this.#driven) driven.session.shutDown();
+  }
+
+  /** Client connections that still carry something. */
+  get connections(): number {
+    return this.#driven.size + this.#spliced.size;
+  }
+
+  #accept(socket: Socket, listener: PassedListener): void {
+    if (this.#stopping || this.#driven.size >= MAX_BEFORE_LOGIN) {
+      socket.destroy();
+      return;
+    }
+    socket.on('error', () => socket.destroy());
+    if (listener.implicitTls) this.#secure(socket, listener);
+    else this.#drive(socket, listener);
+  }
+
+  #secure(socket: Socket, listener: PassedListener): void {
+    const tls = this.#options.tls();
+    if (tls === undefined) {
+      socket.destroy();
+      return;
+    }
+    const secured = new TLSSocket(socket, { isServer: true, secureContext: tls.secureContext() });
+    const limit = setTimeout(() => secured.destroy(), HANDSHAKE_LIMIT);
+    secured.on('error', (error) => {
+      clearTimeout(limit);
+      this.#logTlsError(listener, socket.remoteAddress ?? 'unknown', error);
+      secured.destroy();
+    });
+    secured.once('close', () => clearTimeout(limit));
+    secured.once('secure', () => {
+      clearTimeout(limit);
+      this.#drive(secured, listener);
+    });
+  }
+
+  #drive(socket: Socket, listener: PassedListener): void {
+    const tls = this.#options.tls();
+    const driven: DrivenSocket = driveSocket(socket, {
+      createSession: (host, peer) => this.#createSession(host, peer, {
+        protocol: listener.protocol,
+        tls: socket instanceof TLSSocket ? describeTls(socket) : undefined,
+        handOver: (worker, rest) => this.#splice(driven, worker, rest),
+      }),
+      ...(tls === undefined ? {} : { tls }),
+      handshakeTimeout: HANDSHAKE_LIMIT,
+      onTlsError: (error) => this.#logTlsError(listener, socket.remoteAddress ?? 'unknown', error),
+      onEnd: () => this.#driven.delete(driven),
+    });
+    this.#driven.add(driven);
+  }
+
+  #createSession(
+    host: SessionHost,
+    peer: Peer,
+    connection: {
+      readonly protocol: PassedListener['protocol'];
+      readonly tls: TlsInfo | undefined;
+      readonly handOver: (worker: Socket, rest: Buffer) => void;
+    },
+  ): ProtocolSession {
+    const { log } = this.#options;
+    const { tls, handOver } = connection;
+    const settings = this.#options.settings();
+    const tlsAvailable = this.#options.tls() !== undefined;
+    const common = { host, peer, tls, sasl: SASL, clock: imapClock, log, sessionId: makeSessionId() };
+    const login = async (
+      request: LoginRequest,
+      handOff: unknown,
+    ): Promise<LoginVerdict<Attachment>> => {
+      const verdict = await askLoginAndHandOff(this.#options.authSocket, request, { handOff });
+      if (verdict.kind !== 'granted') return verdict;
+      return { ...verdict, attach: (rest) => handOver(verdict.connection, rest) };
+    };
+    return connection.protocol === 'pop3'
+      ? new PopLoginSession({ ...common, settings: { ...settings.pop3, tlsAvailable }, login })
+      : new ImapLoginSession({ ...common, settings: { ...settings.imap, tlsAvailable }, login });
+  }
+
+  #splice(driven: DrivenSocket, worker: Socket, rest: Buffer): void {
+    const client = driven.detach();
+    this.#spliced.add(client);
+    client.once('close', () => this.#spliced.delete(client));
+    spliceSockets(client, worker, rest);
+  }
+
+  #logTlsError(listener: PassedListener, address: string, error: Error): void {
+    // DOVECOT: the words that fail2ban's filter knows.
+    this.#options.log(
+      'info',
+      'dovecot',
+      `${listener.protocol}-login: Disconnected: TLS handshaking: ${error.message}: rip=${address.replace(/^::ffff:/, '')}`,
+    );
+  }
+}
+
+/** DOVECOT: sixteen characters of base64. */
+function makeSessionId(): string {
+  return randomBytes(12).toString('base64');
+}

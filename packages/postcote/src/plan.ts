@@ -1,0 +1,242 @@
+// From the configuration files to what the server does: one plain value for the supervisor, and the refusals and
+// notices an administrator must read. Reads files with the caller's rights, keys included.
+
+import { readFileSync } from 'node:fs';
+import { DEFAULT_MAIL_POLICY, type MailPolicy, parseUserNameFormat } from '@postcote/auth';
+import {
+  type DovecotSettings,
+  type MailLocation,
+  type PostfixSettings,
+  type Problem,
+  formatOrigin,
+  formatProblem,
+  refuse,
+} from '@postcote/config';
+import { type Configuration, loadConfiguration } from '@postcote/config/edge';
+import { parseUidlFormat } from '@postcote/pop3';
+import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
+import type { AuthSettings, PassedListener, ServerPaths, TlsFiles } from './ipc.ts';
+import type { WorkerSettings } from './worker/settings.ts';
+
+export interface ServerPlan {
+  readonly listeners: readonly Omit<PassedListener, 'fd'>[];
+  readonly smtpTls?: TlsFiles;
+  readonly mailboxTls?: TlsFiles;
+  readonly mailPolicy: MailPolicy;
+  readonly auth: AuthSettings;
+  readonly worker: WorkerSettings;
+  readonly mailOwner: string;
+  readonly maxWorkers: number;
+  /** Lines for the log: what is not honoured. */
+  readonly notices: readonly string[];
+}
+
+/** The server must not start: what decides who may send or read is not understood. One line a reason. */
+export class RefusedConfiguration extends Error {
+  override readonly name = 'RefusedConfiguration';
+  readonly lines: readonly string[];
+  constructor(lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.lines = lines;
+  }
+}
+
+/** Throws `RefusedConfiguration`. */
+export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
+  const configuration = loadConfiguration({
+    postfixDirectory: paths.postfixDirectory,
+    dovecotConf: paths.dovecotConf,
+    supportedRestrictions: SUPPORTED_RESTRICTIONS,
+  });
+  const { postfix, dovecot } = configuration;
+  const problems: Problem[] = [...configuration.problems];
+  const smtpTls = readSmtpTls(postfix, problems);
+  const mailboxTls = readMailboxTls(dovecot, problems);
+  const listeners = planListeners(configuration, { smtp: smtpTls, mailbox: mailboxTls }, problems);
+  const worker = planWorker(postfix, dovecot, problems);
+  const auth = planAuth(dovecot, problems);
+  if (listeners.length === 0)
+    problems.push(
+      refuse(
+        { file: paths.postfixDirectory, line: 0 },
+        { name: '', message: `nothing to serve: no smtpd in master.cf and no protocol in ${paths.dovecotConf}` },
+      ),
+    );
+  const refusals = problems.filter(({ severity }) => severity === 'refuse');
+  if (refusals.length > 0) throw new RefusedConfiguration(refusals.map(formatProblem));
+  return {
+    listeners,
+    ...(smtpTls === undefined ? {} : { smtpTls }),
+    ...(mailboxTls === undefined ? {} : { mailboxTls }),
+    mailPolicy: auth.policy,
+    auth,
+    worker,
+    mailOwner: postfix.string('mail_owner'),
+    maxWorkers: Math.max(1, postfix.int('default_process_limit')),
+    notices: problems.map(formatProblem),
+  };
+}
+
+function planListeners(
+  { listeners, dovecot }: Configuration,
+  tls: { readonly smtp: TlsFiles | undefined; readonly mailbox: TlsFiles | undefined },
+  problems: Problem[],
+): Omit<PassedListener, 'fd'>[] {
+  const planned: Omit<PassedListener, 'fd'>[] = [];
+  for (const { service, address, port, implicitTls, origin } of listeners) {
+    if (implicitTls && tls.smtp === undefined)
+      problems.push(
+        refuse(origin, {
+          name: service,
+          message: 'TLS from the first octet needs smtpd_tls_cert_file and smtpd_tls_key_file in main.cf',
+        }),
+      );
+    planned.push({ protocol: 'smtp', service, address, port, implicitTls });
+  }
+  for (const { protocol, address, port, implicitTls, origin } of dovecot.listeners) {
+    if (implicitTls && tls.mailbox === undefined)
+      problems.push(
+        refuse(origin, { name: `${protocol}s`, message: 'needs a certificate: ssl_cert and ssl_key are not set' }),
+      );
+    planned.push({ protocol, service: implicitTls ? `${protocol}s` : protocol, address, port, implicitTls });
+  }
+  return planned;
+}
+
+function readSmtpTls(postfix: PostfixSettings, problems: Problem[]): TlsFiles | undefined {
+  const certFile = postfix.string('smtpd_tls_cert_file');
+  const keyFile = postfix.string('smtpd_tls_key_file') || certFile;
+  // POSTFIX: `none` says that there is no certificate, on purpose.
+  if (certFile === '' || certFile === 'none') return undefined;
+  const origin = postfix.origin('smtpd_tls_cert_file') ?? { file: 'main.cf', line: 0 };
+  return readPair({ certFile, keyFile, origin, name: 'smtpd_tls_cert_file' }, problems);
+}
+
+function readMailboxTls(dovecot: DovecotSettings, problems: Problem[]): TlsFiles | undefined {
+  const files = dovecot.certificate;
+  if (files === undefined || dovecot.ssl === 'no') return undefined;
+  if (files.keyPassword !== undefined)
+    problems.push(
+      refuse(files.origin, { name: 'ssl_key_password', message: 'keys with a password are not supported: store the key without one' }),
+    );
+  return readPair({ ...files, name: 'ssl_cert' }, problems);
+}
+
+function readPair(
+  files: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly origin: { readonly file: string; readonly line: number };
+    readonly name: string;
+  },
+  problems: Problem[],
+): TlsFiles | undefined {
+  const { certFile, keyFile, origin, name } = files;
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      problems.push(
+        refuse(origin, {
+          name,
+          value: path,
+          message: `${reason === 'ENOENT' ? 'there is no such file' : `cannot be read (${reason})`}; postcote init makes a self-signed pair`,
+        }),
+      );
+      return '';
+    }
+  };
+  const certificate = read(certFile);
+  const key = read(keyFile);
+  if (certificate === '' || key === '') return undefined;
+  return { certificate, key, source: `${formatOrigin(origin)}: ${certFile}` };
+}
+
+function planAuth(dovecot: DovecotSettings, problems: Problem[]): AuthSettings {
+  const { auth } = dovecot;
+  if (parseUserNameFormat(auth.usernameFormat) === undefined)
+    problems.push(
+      refuse(dovecot.origin('auth_username_format') ?? { file: dovecot.file, line: 0 }, {
+        name: 'auth_username_format',
+        value: auth.usernameFormat,
+        message: 'is not understood; %u, %n, %d with L and U are',
+      }),
+    );
+  return {
+    policy: {
+      ...DEFAULT_MAIL_POLICY,
+      firstValidUid: dovecot.firstValidUid,
+      lastValidUid: dovecot.lastValidUid,
+    },
+    usernameFormat: auth.usernameFormat,
+    failureDelay: auth.failureDelay * 1000,
+    // `%s` stands for the protocol; the authenticator then looks for the usual names.
+    ...(auth.pamService === '' || auth.pamService.includes('%') ? {} : { pamService: auth.pamService }),
+  };
+}
+
+function planWorker(
+  postfix: PostfixSettings,
+  dovecot: DovecotSettings,
+  problems: Problem[],
+): WorkerSettings {
+  const { mailLocation, imap, pop3 } = dovecot;
+  const format = parseUidlFormat(pop3.uidlFormat);
+  if (format.kind === 'unknown')
+    problems.push(
+      refuse(dovecot.origin('pop3_uidl_format', 'pop3') ?? { file: dovecot.file, line: 0 }, {
+        name: 'pop3_uidl_format',
+        value: pop3.uidlFormat,
+        message: `${format.reason}; with other UIDLs every client would download everything again`,
+      }),
+    );
+  return {
+    mail: {
+      root: mailLocation.path,
+      layout: layoutOf(mailLocation, dovecot, problems),
+      specialUse: dovecot.specialMailboxes.flatMap(({ name, uses }) =>
+        uses[0] === undefined ? [] : [[name, uses[0]] as const],
+      ),
+      autoCreate: dovecot.specialMailboxes
+        .filter(({ auto }) => auto !== 'no')
+        .map(({ name, auto }) => ({ name, subscribe: auto === 'subscribe' })),
+      lockTimeout: dovecot.mailMaxLockTimeout * 1000,
+    },
+    delivery: { path: deliveryPath(postfix, mailLocation) },
+    imap: {
+      idleNotifyInterval: imap.idleNotifyInterval * 1000,
+      maxLineLength: imap.maxLineLength,
+      maxUserIpConnections: imap.mailMaxUseripConnections,
+    },
+    pop3: {
+      uidlFormat: pop3.uidlFormat,
+      noFlagUpdates: pop3.noFlagUpdates,
+      enableLast: pop3.enableLast,
+      lockSession: pop3.lockSession,
+      maxUserIpConnections: pop3.mailMaxUseripConnections,
+    },
+  };
+}
+
+function layoutOf(
+  location: MailLocation,
+  dovecot: DovecotSettings,
+  problems: Problem[],
+): WorkerSettings['mail']['layout'] {
+  if (location.layout !== 'index') return location.layout;
+  problems.push(
+    refuse(dovecot.origin('mail_location') ?? { file: dovecot.file, line: 0 }, {
+      name: 'LAYOUT',
+      value: 'index',
+      message: 'is not supported; fs and maildir++ are',
+    }),
+  );
+  return 'fs';
+}
+
+/** POSTFIX: `home_mailbox` ending in `/` is a Maildir below the home. Without one, mail goes where it is read. */
+function deliveryPath(postfix: PostfixSettings, location: MailLocation): string {
+  const home = postfix.string('home_mailbox');
+  return home.endsWith('/') ? `~/${home}` : location.path;
+}

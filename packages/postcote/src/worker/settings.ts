@@ -1,0 +1,31 @@
+// What a mailbox worker needs of the configuration, as one plain value that the supervisor derives and sends: a
+// worker reads no configuration of its own.
+
+export interface WorkerSettings {
+  readonly mail: {
+    /** Templates of paths, as in mail_location. */
+    readonly root: string;
+    readonly layout: 'fs' | 'maildir++';
+    /** Mailbox name → RFC 6154 use. */
+    readonly specialUse: readonly (readonly [name: string, use: string])[];
+    /** Created (and subscribed) at first login: `auto = create | subscribe`. */
+    readonly autoCreate: readonly { readonly name: string; readonly subscribe: boolean }[];
+    /** Milliseconds to wait for another program's lock; 0 for the default. */
+    readonly lockTimeout: number;
+  };
+  /** Where local mail goes: home_mailbox of main.cf, relative to the home. */
+  readonly delivery: { readonly path: string };
+  readonly imap: {
+    /** Milliseconds (DOVECOT: imap_idle_notify_interval). */
+    readonly idleNotifyInterval: number;
+    readonly maxLineLength: number;
+    readonly maxUserIpConnections: number;
+  };
+  readonly pop3: {
+    readonly uidlFormat: string;
+    readonly noFlagUpdates: boolean;
+    readonly enableLast: boolean;
+    readonly lockSession: boolean;
+    readonly maxUserIpConnections: number;
+  };
+}

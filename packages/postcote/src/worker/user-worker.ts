@@ -1,0 +1,230 @@
+// One user's mail in one process: the store, the sessions on it, the deliveries into it, and when to leave.
+
+import type { Socket } from 'node:net';
+import { type UserVariables, expandUserPath } from '@postcote/config';
+import { DEFAULT_USER_SETTINGS, type ImapHandOff, ImapUserSession } from '@postcote/imap';
+import { systemClock as imapClock } from '@postcote/imap/edge';
+import { MailboxError } from '@postcote/mailbox';
+import { type MaildirStore, openMaildirStore } from '@postcote/maildir/edge';
+import { type PopHandOff, PopUserSession } from '@postcote/pop3';
+import { type Log, type LoginVerdict, type ProtocolSession, formatFrame } from '@postcote/wire';
+import { driveSocket } from '@postcote/wire/edge';
+import type { DeliveryReady } from '../delivery/protocol.ts';
+import { DeliveryReceiver } from '../delivery/receive.ts';
+import type { Account, SupervisorToWorker } from '../ipc.ts';
+import type { WorkerSettings } from './settings.ts';
+
+export interface UserWorkerOptions {
+  readonly account: Account;
+  readonly settings: WorkerSettings;
+  readonly log: Log;
+  /** Nothing was served for a while since the `connections`th connection came. */
+  readonly onIdle: (connections: number) => void;
+}
+
+type Connection = Extract<SupervisorToWorker, { type: 'connection' }>;
+type SessionConnection = Exclude<Connection, { kind: 'deliver' }>;
+
+/** A worker without work stays this long. */
+const IDLE_LEAVE = 60_000;
+
+export class UserWorker {
+  readonly #options: UserWorkerOptions;
+  readonly #sessions = new Map<ProtocolSession, SessionConnection>();
+  readonly #deliveries = new Set<Socket>();
+  #store: MaildirStore | undefined;
+  #deliveryStore: MaildirStore | undefined;
+  #connections = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(options: UserWorkerOptions) {
+    this.#options = options;
+    this.#restIfEmpty();
+  }
+
+  accept(connection: Connection, socket: Socket): void {
+    this.#connections += 1;
+    clearTimeout(this.#idle);
+    socket.on('error', () => socket.destroy());
+    if (connection.kind === 'deliver') this.#acceptDelivery(socket);
+    else this.#acceptSession(connection, socket);
+  }
+
+  /** A connection was announced and did not arrive; the count must still agree with the supervisor's. */
+  lostConnection(): void {
+    this.#connections += 1;
+    this.#restIfEmpty();
+  }
+
+  shutDown(done: () => void): void {
+    this.#whenEmpty = done;
+    clearTimeout(this.#idle);
+    for (const session of this.#sessions.keys()) session.shutDown();
+    for (const socket of this.#deliveries) socket.end();
+    this.#restIfEmpty();
+  }
+
+  #acceptSession(connection: SessionConnection, socket: Socket): void {
+    const { account, settings } = this.#options;
+    const limit = settings[connection.kind].maxUserIpConnections;
+    if (limit > 0 && this.#countFrom(connection) >= limit) {
+      // DOVECOT: the same words, for the same reader.
+      refuseSession(
+        socket,
+        `Maximum number of connections from user+IP exceeded (mail_max_userip_connections=${limit})`,
+      );
+      this.#restIfEmpty();
+      return;
+    }
+    let store: MaildirStore;
+    try {
+      store = this.#openStore();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log('error', 'dovecot', `${connection.kind}(${account.name}): ${reason}`);
+      refuseSession(socket, reason);
+      this.#restIfEmpty();
+      return;
+    }
+    socket.write(formatFrame({ kind: 'granted', user: account.name, pid: process.pid } satisfies GrantedFrame));
+    driveSocket(socket, {
+      createSession: (host) => {
+        const session =
+          connection.kind === 'imap'
+            ? new ImapUserSession({
+                host,
+                store,
+                handOff: connection.handOff as ImapHandOff,
+                settings: {
+                  ...DEFAULT_USER_SETTINGS,
+                  idleNotifyInterval: settings.imap.idleNotifyInterval,
+                  maxLineLength: settings.imap.maxLineLength,
+                },
+                clock: imapClock,
+                log: this.#options.log,
+                user: account.name,
+                pid: process.pid,
+              })
+            : new PopUserSession({
+                host,
+                store,
+                handOff: connection.handOff as PopHandOff,
+                settings: settings.pop3,
+                log: this.#options.log,
+                user: account.name,
+              });
+        this.#sessions.set(session, connection);
+        return this.#watched(session);
+      },
+    });
+  }
+
+  /** The session, heard when it ends. */
+  #watched(session: ProtocolSession): ProtocolSession {
+    return {
+      start: () => session.start(),
+      receive: (chunk) => session.receive(chunk),
+      secured: (tls) => session.secured(tls),
+      timedOut: () => session.timedOut(),
+      shutDown: () => session.shutDown(),
+      ended: (reason) => {
+        session.ended(reason);
+        this.#sessions.delete(session);
+        this.#restIfEmpty();
+      },
+    };
+  }
+
+  #countFrom(connection: SessionConnection): number {
+    let count = 0;
+    for (const other of this.#sessions.values())
+      if (other.kind === connection.kind && other.remoteAddress === connection.remoteAddress) count += 1;
+    return count;
+  }
+
+  #acceptDelivery(socket: Socket): void {
+    this.#deliveries.add(socket);
+    const receiver = new DeliveryReceiver({
+      begin: async () => this.#openDeliveryStore().beginDelivery(),
+      explain: (error) => {
+        if (!(error instanceof MailboxError)) return 'unavailable';
+        if (error.code === 'noSpace' || error.code === 'overQuota' || error.code === 'noPermission')
+          return error.code;
+        return 'unavailable';
+      },
+      answer: (frame) => {
+        if (!socket.destroyed) socket.write(frame);
+      },
+      pause: () => socket.pause(),
+      resume: () => socket.resume(),
+      violation: (reason) => {
+        this.#options.log('error', 'postcote', `worker of ${this.#options.account.name}: ${reason}`);
+        socket.destroy();
+      },
+    });
+    socket.on('data', (chunk: Buffer) => receiver.receive(chunk));
+    socket.on('close', () => {
+      receiver.ended();
+      this.#deliveries.delete(socket);
+      this.#restIfEmpty();
+    });
+    socket.write(formatFrame({ ready: true } satisfies DeliveryReady));
+  }
+
+  #openStore(): MaildirStore {
+    const { mail } = this.#options.settings;
+    this.#store ??= openMaildirStore({
+      root: this.#expand(mail.root),
+      layout: mail.layout,
+      specialUse: new Map(mail.specialUse),
+      log: this.#options.log,
+      ...(mail.lockTimeout === 0 ? {} : { lockTimeoutMs: mail.lockTimeout }),
+    });
+    return this.#store;
+  }
+
+  /** The store itself where both settings mean one folder, so that open sessions hear of the mail at once. */
+  #openDeliveryStore(): MaildirStore {
+    const { mail, delivery } = this.#options.settings;
+    const path = this.#expand(delivery.path);
+    if (samePath(path, this.#expand(mail.root))) return this.#openStore();
+    this.#deliveryStore ??= openMaildirStore({ root: path, log: this.#options.log });
+    return this.#deliveryStore;
+  }
+
+  #expand(template: string): string {
+    const { name, home } = this.#options.account;
+    const variables: UserVariables = { user: name, home };
+    const path = expandUserPath(template, variables);
+    if (path === undefined)
+      throw new MailboxError('unavailable', `mail path ${template} has a variable that is not known`);
+    return path;
+  }
+
+  #restIfEmpty(): void {
+    if (this.#sessions.size > 0 || this.#deliveries.size > 0) return;
+    if (this.#whenEmpty !== undefined) {
+      this.#whenEmpty();
+      return;
+    }
+    clearTimeout(this.#idle);
+    const connections = this.#connections;
+    this.#idle = setTimeout(() => {
+      this.#options.onIdle(connections);
+      // The supervisor may have sent a connection meanwhile; then this worker stays and rests again later.
+      this.#restIfEmpty();
+    }, IDLE_LEAVE);
+    this.#idle.unref();
+  }
+}
+
+/** The first frame of a granted connection, as `askLoginAndHandOff` of the auth package reads it. */
+type GrantedFrame = LoginVerdict<{ readonly pid: number }>;
+
+function refuseSession(socket: Socket, message: string): void {
+  socket.end(formatFrame({ kind: 'unavailable', message } satisfies LoginVerdict));
+  socket.resume();
+}
+
+const samePath = (a: string, b: string): boolean => a.replace(/\/+$/, '') === b.replace(/\/+$/, '');
