@@ -27,7 +27,7 @@ export function isSystemFlag(flag: Flag): boolean {
   return flag.startsWith('\\');
 }
 
-/** Sorted, without duplicates (keywords compare without case, the first spelling stays), frozen. */
+/** System flags first, in the order of `SYSTEM_FLAGS`, then keywords; without duplicates (keywords compare without case, the first spelling stays), frozen. */
 export function makeFlagSet(flags: Iterable<Flag>): FlagSet {
   const byLower = new Map<string, Flag>();
   for (const flag of flags) {
@@ -35,7 +35,7 @@ export function makeFlagSet(flags: Iterable<Flag>): FlagSet {
     if (!byLower.has(lower)) byLower.set(lower, flag);
   }
   if (byLower.size === 0) return NO_FLAGS;
-  const sorted = [...byLower.values()].sort();
+  const sorted = [...byLower.values()].sort(compareFlags);
   const key = sorted.join(' ');
   const known = shared.get(key);
   if (known) return known;
@@ -81,4 +81,15 @@ export function sameFlags(a: FlagSet, b: FlagSet): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
+}
+
+// DOVECOT: FLAGS responses come in this order.
+function compareFlags(a: Flag, b: Flag): number {
+  const rank = systemRank(a) - systemRank(b);
+  return rank !== 0 ? rank : a < b ? -1 : a > b ? 1 : 0;
+}
+
+function systemRank(flag: Flag): number {
+  const index = (SYSTEM_FLAGS as readonly string[]).indexOf(flag);
+  return index === -1 ? SYSTEM_FLAGS.length : index;
 }

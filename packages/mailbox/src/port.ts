@@ -22,7 +22,10 @@ export type Flag = string;
 
 export const SYSTEM_FLAGS = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft'] as const;
 
-/** Flags of a message, without `\Recent`. Sorted, without duplicates, frozen; equal sets may be one object. */
+/**
+ * Flags of a message, without `\Recent`: system flags in the order of `SYSTEM_FLAGS`, then keywords by name; without
+ * duplicates, frozen; equal sets may be one object.
+ */
 export type FlagSet = readonly Flag[];
 
 export interface MessageRecord {

@@ -320,17 +320,18 @@ async function inSlices(
   folder: MaildirFolder,
   uids: readonly number[],
   work: (uid: number) => void,
-  flush: () => void = () => folder.publishChanged(),
+  flush: (slice: readonly number[]) => void = (slice) => folder.publishChanged(slice),
 ): Promise<void> {
   for (let at = 0; at < uids.length; at += SLICE) {
     if (at > 0) await yieldTurn();
     folder.alive();
     const end = folder.ownChange();
+    const slice = uids.slice(at, at + SLICE);
     try {
-      for (const uid of uids.slice(at, at + SLICE)) work(uid);
+      for (const uid of slice) work(uid);
     } finally {
       end();
-      flush();
+      flush(slice);
     }
   }
 }

@@ -267,7 +267,7 @@ export class MaildirFolder {
     const lines = made.map((e) => formatUidlistRecord(e.uid, e.fields, e.base)).join('');
     await this.uidlist.append(lines, { uid: last.uid, records: made.length });
     for (const entry of made) this.#byBase.set(entry.base, entry);
-    this.#publish({ expunged: [], appeared: made, checkAll: false });
+    this.#publish({ expunged: [], appeared: made, check: [] });
   }
 
   /** UIDs for `count` messages; throws when there are no more. */
@@ -300,13 +300,13 @@ export class MaildirFolder {
     for (const directory of this.#directories) directory.forget();
   }
 
-  /** These messages changed their flags or places, by our doing. */
-  publishChanged(): void {
-    this.#publish({ expunged: [], appeared: [], checkAll: true });
+  /** Flags changed, by our doing: of these messages, or of any. */
+  publishChanged(uids?: readonly number[]): void {
+    this.#publish({ expunged: [], appeared: [], check: uids ?? 'all' });
   }
 
   publishExpunged(gone: readonly MessageEntry[]): void {
-    if (gone.length > 0) this.#publish({ expunged: gone, appeared: [], checkAll: false });
+    if (gone.length > 0) this.#publish({ expunged: gone, appeared: [], check: [] });
   }
 
   /** Drops stale records when they are many. Best effort: a stale record does no harm. */
@@ -417,7 +417,7 @@ export class MaildirFolder {
     );
     if (doomed.length > 0) {
       if (validity !== this.uidValidity) this.#refreshIdentities();
-      this.#publish({ expunged: doomed, appeared: [], checkAll: false });
+      this.#publish({ expunged: doomed, appeared: [], check: [] });
     }
     return changed || doomed.length > 0;
   }
@@ -433,11 +433,13 @@ export class MaildirFolder {
   /** Lists the directories, takes over what they say, and returns files that have no UID. */
   #scan(which: number, atLeast = 1): Stranger[] {
     let listing = this.#list(which);
+    let { changed } = listing;
     for (let done = 1; done < MAX_LISTINGS; done++) {
       const complete = !this.#lacksSomething(listing.which);
       const believed = listing.quiet && done >= 2;
       if (done >= atLeast && (complete || believed)) break;
       listing = this.#list(NEW | CUR);
+      changed ||= listing.changed;
     }
     const generation = this.#generation;
     const expunged: MessageEntry[] = [];
@@ -445,8 +447,8 @@ export class MaildirFolder {
       if (entry.generation !== generation && covers(listing.which, entry.place)) expunged.push(entry);
     }
     const appeared = listing.appeared.filter((e) => e.generation === generation);
-    const checkAll = this.keywordFile.refresh() || listing.changed;
-    this.#publish({ expunged, appeared, checkAll });
+    changed = this.keywordFile.refresh() || changed;
+    this.#publish({ expunged, appeared, check: changed ? 'all' : [] });
     return listing.strangers;
   }
 
@@ -577,21 +579,11 @@ export class MaildirFolder {
   /** Makes a new snapshot; the one place that gives out modseqs. */
   #publish(change: Change): void {
     const { expunged, appeared } = change;
-    if (expunged.length === 0 && appeared.length === 0 && !change.checkAll) return;
+    if (expunged.length === 0 && appeared.length === 0 && change.check.length === 0) return;
     const modseq = Math.max(this.highestModseq + 1, Math.floor(this.context.identity.nowMs()));
-    let touched = false;
     let { records, entries } = this;
-    if (change.checkAll) {
-      let next: MessageRecord[] | undefined;
-      for (let i = 0; i < entries.length; i++) {
-        const record = records[i] as MessageRecord;
-        const { flags } = (entries[i] as MessageEntry).info;
-        if (sameFlags(record.flags, flags)) continue;
-        next ??= [...records];
-        next[i] = { uid: record.uid, flags, modseq };
-      }
-      if (next) [records, touched] = [next, true];
-    }
+    records = this.#recordsWithFlags(change.check, modseq);
+    let touched = records !== this.records;
     if (expunged.length > 0) {
       for (const entry of expunged) this.#forgetEntry(entry, modseq);
       const kept = entries.filter((e) => !e.dead);
@@ -626,6 +618,23 @@ export class MaildirFolder {
     this.entries = entries;
     this.highestModseq = modseq;
     this.notify();
+  }
+
+  /** The records with the flags that the files have now; the same array when none differ. */
+  #recordsWithFlags(check: Change['check'], modseq: number): readonly MessageRecord[] {
+    const { records, entries } = this;
+    let next: MessageRecord[] | undefined;
+    const count = check === 'all' ? entries.length : check.length;
+    for (let i = 0; i < count; i++) {
+      const at = check === 'all' ? i : this.indexOf(check[i] as number);
+      const record = records[at];
+      if (!record) continue;
+      const { flags } = (entries[at] as MessageEntry).info;
+      if (sameFlags(record.flags, flags)) continue;
+      next ??= [...records];
+      next[at] = { uid: record.uid, flags, modseq };
+    }
+    return next ?? records;
   }
 
   #forgetEntry(entry: MessageEntry, modseq: number): void {
@@ -665,8 +674,8 @@ interface FoundFile {
 interface Change {
   readonly expunged: readonly MessageEntry[];
   readonly appeared: readonly MessageEntry[];
-  /** Compare every message's flags with its record. */
-  readonly checkAll: boolean;
+  /** Compare these messages' flags with their records. */
+  readonly check: readonly number[] | 'all';
 }
 
 function covers(which: number, place: Place): boolean {

@@ -1,7 +1,7 @@
 // One message's content, from its file. Small files are read at once and whole, which takes microseconds; large
 // ones piece by piece. Nothing here follows a link, waits on a FIFO, or trusts a size that the file contradicts.
 
-import { closeSync, fstatSync, openSync, read as readCallback, type Stats } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, read as readCallback, type Stats } from 'node:fs';
 import { MailboxError, type ByteRange, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
 import { parseMessageStructure, StructureParser, type MessageStructure } from '@postcote/mime';
 import { OffsetMap, toCrlf } from '../line-endings.ts';
@@ -140,7 +140,14 @@ export class MaildirMessage implements MessageHandle {
   #stat(): { rawSize: number; mtimeMs: number } {
     const entry = this.#entry;
     if (entry.dead) throw this.#expunged();
-    if (entry.rawSize === -1 || entry.mtimeMs === -1) closeSync(this.#open().fd);
+    if (entry.rawSize !== -1 && entry.mtimeMs !== -1) return entry;
+    const stat = lstatSync(this.#folder.fileOf(entry), { throwIfNoEntry: false });
+    if (stat?.isFile()) {
+      entry.rawSize = stat.size;
+      entry.mtimeMs = stat.mtimeMs;
+    } else {
+      closeSync(this.#open().fd);
+    }
     return entry;
   }
 
