@@ -23,18 +23,30 @@ interface Form {
 
 /** The keys to ask for, in order. */
 export function lookupForms(mailbox: FullMailbox, rules: AddressRules, ports: AddressPorts): Form[] {
+  // POSTFIX: keys are external addresses; where that takes quotes, the bare spelling is tried as well.
+  const quoted = formsOf(mailbox, rules, { ports, spell: formatLocalPart });
+  if (formatLocalPart(mailbox.local) === mailbox.local) return quoted;
+  return [...quoted, ...formsOf(mailbox, rules, { ports, spell: (local) => local })];
+}
+
+function formsOf(
+  mailbox: FullMailbox,
+  rules: AddressRules,
+  how: { readonly ports: AddressPorts; readonly spell: (local: string) => string },
+): Form[] {
   const { local, domain } = mailbox;
+  const { ports, spell } = how;
   const split = splitExtension(local, rules);
   const at = domain === '' ? '' : `@${domain}`;
-  const forms: Form[] = [{ key: `${formatLocalPart(local)}${at}`, whole: true }];
+  const forms: Form[] = [{ key: `${spell(local)}${at}`, whole: true }];
   if (split !== undefined) {
-    forms.push({ key: `${formatLocalPart(split.user)}${at}`, whole: false, unmatched: split.extension });
+    forms.push({ key: `${spell(split.user)}${at}`, whole: false, unmatched: split.extension });
   }
   if (domain === '') return forms;
   if (domain.toLowerCase() === rules.myorigin.toLowerCase() || isLocalDomain(domain, ports)) {
-    forms.push({ key: formatLocalPart(local), whole: false });
+    forms.push({ key: spell(local), whole: false });
     if (split !== undefined) {
-      forms.push({ key: formatLocalPart(split.user), whole: false, unmatched: split.extension });
+      forms.push({ key: spell(split.user), whole: false, unmatched: split.extension });
     }
   }
   // A domain's entry leaves the extension where it is: it covers every local part.

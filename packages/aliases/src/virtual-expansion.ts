@@ -46,9 +46,6 @@ export async function expandVirtual(
   /** Addresses whose entry names themselves: they are final. */
   const settled = new Set<string>();
   for (let at = 0; at < list.length; at++) {
-    if (list.length > rules.virtualAliasExpansionLimit) {
-      return tooMuch('limit', start, `more than ${rules.virtualAliasExpansionLimit} addresses`);
-    }
     for (let depth = 0; ; depth++) {
       const current = list[at] ?? start;
       const name = foldAddress(formatFull(current));
@@ -67,6 +64,10 @@ export async function expandVirtual(
         if (index === 0) list[at] = address;
         else list.push(address);
         if (foldAddress(text) === name) settled.add(name);
+      }
+      // POSTFIX: looks only when it comes to the next address, and then refuses just the same.
+      if (list.length > rules.virtualAliasExpansionLimit) {
+        return tooMuch('limit', start, `more than ${rules.virtualAliasExpansionLimit} addresses`);
       }
     }
   }
