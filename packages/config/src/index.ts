@@ -70,3 +70,6 @@ export {
   type DovecotSetting,
   type DovecotTree,
 } from './dovecot/parse.ts';
+export { readDovecot } from './dovecot/read-dovecot.ts';
+export { checkDovecot, honouredDovecotSettings } from './dovecot/report.ts';
+export { mustNotStart, readConfiguration, type Configuration, type LoadRequest } from './load.ts';

@@ -32,6 +32,8 @@ export interface DovecotTree {
   readonly problems: readonly Problem[];
 }
 
+/** Certificates and keys are named, not carried: whoever needs them reads them with the rights they need. */
+const KEPT_AS_PATHS = /^ssl_(?!key_password)/;
 const MAX_DEPTH = 32;
 const MAX_FILES = 500;
 
@@ -146,7 +148,27 @@ class Parser {
   ): void {
     const isFile = text.startsWith('<');
     const value = isFile ? text.slice(1).trim() : isQuoted(text) ? unquote(text) : this.#fillIn(text);
+    if (isFile && !KEPT_AS_PATHS.test(name))
+      return this.#readValueFile({ name, path: value, isAppended }, origin);
     this.#add({ kind: 'setting', name, value, isFile, isAppended, origin });
+  }
+
+  #readValueFile(
+    {
+      name,
+      path,
+      isAppended,
+    }: { readonly name: string; readonly path: string; readonly isAppended: boolean },
+    origin: Origin,
+  ): void {
+    const folder = origin.file.replace(/\/[^/]*$/, '');
+    const absolute = path.startsWith('/') ? path : `${folder}/${path}`;
+    const read = this.#system.readFile(absolute);
+    if (read.kind !== 'text') {
+      const reason = read.kind === 'missing' ? 'does not exist' : `cannot be read: ${read.reason}`;
+      return this.#refuse(origin, name, `${absolute} ${reason}`);
+    }
+    this.#add({ kind: 'setting', name, value: read.text.trimEnd(), isFile: false, isAppended, origin });
   }
 
   /** `$name`, `$SET:name` (2.4): an earlier value, seen from the inside out. */

@@ -2,3 +2,4 @@
 
 export { makeSystem } from './system.ts';
 export { TableFiles, type TableFilesOptions } from './table-files.ts';
+export { loadConfiguration, type LoadedConfiguration, type LoadOptions } from './load-configuration.ts';

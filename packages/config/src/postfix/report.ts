@@ -40,6 +40,7 @@ export function checkPostfix(
     keep(checkValues(one));
     keep(checkNames(one, userNames, options.honoured ?? honouredParameters));
     keep(checkRestrictionLists(one, tables, options.supportedRestrictions));
+    keep(checkRelay(one));
     openLists(one, tables, options.honoured ?? honouredParameters);
     keep(one.problems);
   }
@@ -164,4 +165,32 @@ function checkRestriction(
 function openArgument({ word, argument, origin }: Restriction, tables: TableRegistry): void {
   if (argument === undefined || !/^check_.*_access$/.test(word)) return;
   tables.open(argument, { parameter: word, origin });
+}
+
+const CLOSES_THE_RELAY: ReadonlySet<string> = new Set([
+  'reject_unauth_destination',
+  'defer_unauth_destination',
+  'reject',
+  'defer',
+  'defer_if_permit',
+]);
+
+// POSTFIX: refuses to receive mail unless one of the two lists stops strangers from relaying.
+function checkRelay(settings: PostfixSettings): readonly Problem[] {
+  const lists = ['smtpd_relay_restrictions', 'smtpd_recipient_restrictions'];
+  if (lists.some((list) => closesTheRelay(settings, list, new Set()))) return [];
+  const blamed = lists.find((list) => settings.isSet(list)) ?? 'smtpd_relay_restrictions';
+  const origin = settings.origin(blamed) ?? { file: settings.main.file, line: 0 };
+  const message =
+    'anybody could relay mail through this server: put reject_unauth_destination into smtpd_relay_restrictions or smtpd_recipient_restrictions';
+  return [refuse(origin, { name: blamed, value: settings.string(blamed), message })];
+}
+
+function closesTheRelay(settings: PostfixSettings, list: string, seen: Set<string>): boolean {
+  if (seen.has(list)) return false;
+  seen.add(list);
+  const classes = settings.list('smtpd_restriction_classes');
+  return settings
+    .restrictions(list)
+    .some(({ word }) => CLOSES_THE_RELAY.has(word) || (classes.includes(word) && closesTheRelay(settings, word, seen)));
 }

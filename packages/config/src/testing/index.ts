@@ -1,1 +1,2 @@
 export * from './memory-system.ts';
+export * from './guide.ts';
