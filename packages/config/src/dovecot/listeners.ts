@@ -106,7 +106,8 @@ function planStandard(
   if (implicitTls && !source.hasTls) return [];
   const origin = values.get('port')?.origin ??
     block?.origin ??
-    listed?.origin ?? planning.written ?? { file: source.file, line: 0 };
+    listed?.origin ??
+    planning.written ?? { file: source.file, line: 0 };
   return endpoints
     .map((endpoint) => ({ address: endpoint.address, port: endpoint.port ?? port }))
     .filter((endpoint) => endpoint.port !== 0)

@@ -192,5 +192,8 @@ function closesTheRelay(settings: PostfixSettings, list: string, seen: Set<strin
   const classes = settings.list('smtpd_restriction_classes');
   return settings
     .restrictions(list)
-    .some(({ word }) => CLOSES_THE_RELAY.has(word) || (classes.includes(word) && closesTheRelay(settings, word, seen)));
+    .some(
+      ({ word }) =>
+        CLOSES_THE_RELAY.has(word) || (classes.includes(word) && closesTheRelay(settings, word, seen)),
+    );
 }
