@@ -27,6 +27,12 @@ import type { Side } from './transcript.ts';
 export const ROOT_MISSING: string | undefined =
   process.getuid?.() === 0 ? undefined : 'needs root: accounts of the machine, PAM, real Postfix and Dovecot';
 
+/**
+ * Client tests run against the daemon. `POSTCOTE_TEST_SIDE=real` runs the same tests against Postfix and Dovecot:
+ * that is how one tells a fault of ours from a fault of the test.
+ */
+export const SIDE_UNDER_TEST: Side = process.env['POSTCOTE_TEST_SIDE'] === 'real' ? 'real' : 'ours';
+
 /** What several servers of one test share: a folder, accounts, a certificate, DNS. */
 export class TestBed {
   readonly folder: string;
