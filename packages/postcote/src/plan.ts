@@ -12,9 +12,10 @@ import {
   formatProblem,
   refuse,
 } from '@postcote/config';
-import { type Configuration, loadConfiguration } from '@postcote/config/edge';
+import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
 import { parseUidlFormat } from '@postcote/pop3';
 import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
+import { silentLog } from '@postcote/wire';
 import type { AuthSettings, PassedListener, ServerPaths, TlsFiles } from './ipc.ts';
 import type { WorkerSettings } from './worker/settings.ts';
 
@@ -47,6 +48,8 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
     postfixDirectory: paths.postfixDirectory,
     dovecotConf: paths.dovecotConf,
     supportedRestrictions: SUPPORTED_RESTRICTIONS,
+    // What is wrong comes back as problems; only later edits of tables would be logged.
+    log: silentLog,
   });
   const { postfix, dovecot } = configuration;
   const problems: Problem[] = [...configuration.problems];
@@ -78,7 +81,7 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
 }
 
 function planListeners(
-  { listeners, dovecot }: Configuration,
+  { listeners, dovecot }: LoadedConfiguration,
   tls: { readonly smtp: TlsFiles | undefined; readonly mailbox: TlsFiles | undefined },
   problems: Problem[],
 ): Omit<PassedListener, 'fd'>[] {

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import type { ServerPaths } from '../ipc.ts';
+import { CONFIG_OPTIONS } from './options.ts';
 
 export interface ServeOptions {
   readonly kind: 'serve';
@@ -36,8 +37,7 @@ export function parseServeOptions(args: readonly string[]): ServeOptions | Optio
     ({ values } = parseArgs({
       args: [...args],
       options: {
-        'postfix-dir': { type: 'string', default: '/etc/postfix' },
-        'dovecot-conf': { type: 'string', default: '/etc/dovecot/dovecot.conf' },
+        ...CONFIG_OPTIONS,
         'data-dir': { type: 'string', default: '/var/lib/postcote' },
         'log-file': { type: 'string' },
         'log-json': { type: 'boolean', default: false },

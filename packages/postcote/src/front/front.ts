@@ -4,7 +4,9 @@ import { networkInterfaces } from 'node:os';
 import type { Addresses } from '@postcote/aliases';
 import { startSasl, MECHANISMS } from '@postcote/auth';
 import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
-import { type Configuration, loadConfiguration } from '@postcote/config/edge';
+import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
+import { DEFAULT_LOGIN_SETTINGS as DEFAULT_IMAP_LOGIN_SETTINGS } from '@postcote/imap';
+import { DEFAULT_LOGIN_SETTINGS as DEFAULT_POP_LOGIN_SETTINGS } from '@postcote/pop3';
 import { QueueError, type QueueSettings } from '@postcote/queue';
 import { type Queue, openQueue } from '@postcote/queue/edge';
 import { AcceptError, type MessageQueue, SUPPORTED_RESTRICTIONS, type SmtpSettings } from '@postcote/smtp';
@@ -24,7 +26,7 @@ type Start = Extract<SupervisorToFront, { type: 'start' }>;
 const DRAIN = 8_000;
 
 interface Settled {
-  readonly configuration: Configuration;
+  readonly configuration: LoadedConfiguration;
   readonly addresses: Addresses;
   readonly smtp: ReadonlyMap<string, SmtpSettings>;
   readonly mailbox: MailboxLoginSettings;
@@ -36,7 +38,7 @@ export class Front {
   #settled: Settled;
   #smtpTls: ExchangeableTls | undefined;
   #mailboxTls: ExchangeableTls | undefined;
-  readonly #hasUser: (name: string) => Promise<boolean>;
+  readonly #passwd: PasswdDirectory;
   readonly #delivery: DeliveryClient;
   #queue: Queue | undefined;
   readonly #smtpServers: SmtpListenerServer[] = [];
@@ -52,12 +54,7 @@ export class Front {
   private constructor(start: Start, log: Log) {
     this.#start = start;
     this.#log = log;
-    const { userNames } = start;
-    const passwd = new PasswdDirectory();
-    this.#hasUser =
-      userNames === undefined
-        ? async (name) => (await passwd.lookup(name)) !== undefined
-        : async (name) => userNames.includes(name);
+    this.#passwd = new PasswdDirectory();
     this.#settled = this.#settle();
     if (start.smtpTls !== undefined) this.#smtpTls = new ExchangeableTls(start.smtpTls);
     if (start.mailboxTls !== undefined) this.#mailboxTls = new ExchangeableTls(start.mailboxTls);
@@ -74,8 +71,9 @@ export class Front {
   reload(message: Extract<SupervisorToFront, { type: 'reload' }>): void {
     try {
       const settled = this.#settle();
-      this.#settled.configuration.close();
+      this.#settled.configuration.tableFiles.stop();
       this.#settled = settled;
+      settled.configuration.tableFiles.start();
       this.#queue?.configure(queueSettingsOf(settled.configuration));
     } catch (error) {
       this.#log('error', 'postcote', `front: reload refused, the settings of before stay: ${String(error)}`);
@@ -92,7 +90,7 @@ export class Front {
     await Promise.all(smtp);
     await this.#queue?.close({ drain: DRAIN });
     this.#delivery.close();
-    this.#settled.configuration.close();
+    this.#settled.configuration.tableFiles.stop();
   }
 
   #exchange(current: ExchangeableTls | undefined, files: Start['smtpTls']): ExchangeableTls | undefined {
@@ -114,6 +112,7 @@ export class Front {
       dovecotConf,
       supportedRestrictions: SUPPORTED_RESTRICTIONS,
       log: this.#log,
+      account: (database, name) => this.#account(database, name),
     });
     const { postfix, tables, dovecot } = configuration;
     const own = new Set(
@@ -130,6 +129,17 @@ export class Front {
       ]),
     );
     return { configuration, addresses, smtp, mailbox: mailboxSettingsOf(dovecot) };
+  }
+
+  async #hasUser(name: string): Promise<boolean> {
+    const { userNames } = this.#start;
+    if (userNames !== undefined) return userNames.includes(name);
+    return (await this.#passwd.lookup(name)) !== undefined;
+  }
+
+  /** A line for `unix:passwd.byname`, whose presence is all that anybody looks at. */
+  async #account(database: 'passwd' | 'group', name: string): Promise<string | undefined> {
+    return database === 'passwd' && (await this.#hasUser(name)) ? name : undefined;
   }
 
   async #open(): Promise<void> {
@@ -174,7 +184,7 @@ export class Front {
       await server.listen();
       this.#smtpServers.push(server);
     }
-    this.#settled.configuration.watch();
+    this.#settled.configuration.tableFiles.start();
     queue.start();
   }
 }
@@ -209,7 +219,7 @@ function queueEntrance(queue: Queue): MessageQueue {
   };
 }
 
-function queueSettingsOf({ postfix }: Configuration): Partial<QueueSettings> {
+function queueSettingsOf({ postfix }: LoadedConfiguration): Partial<QueueSettings> {
   const ms = (name: string): number => postfix.time(name) * 1000;
   return {
     queueRunDelay: ms('queue_run_delay'),
@@ -225,13 +235,13 @@ function queueSettingsOf({ postfix }: Configuration): Partial<QueueSettings> {
   };
 }
 
-function mailboxSettingsOf(dovecot: Configuration['dovecot']): MailboxLoginSettings {
+function mailboxSettingsOf(dovecot: LoadedConfiguration['dovecot']): MailboxLoginSettings {
   const common = {
     greeting: dovecot.loginGreeting,
     disablePlaintextAuth: dovecot.auth.disablePlaintext || dovecot.ssl === 'required',
   };
   return {
-    imap: { ...DEFAULT_IMAP_LOGIN, ...common },
-    pop3: { ...DEFAULT_POP_LOGIN, ...common },
+    imap: { ...DEFAULT_IMAP_LOGIN_SETTINGS, ...common },
+    pop3: { ...DEFAULT_POP_LOGIN_SETTINGS, ...common },
   };
 }

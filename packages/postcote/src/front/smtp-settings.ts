@@ -1,12 +1,11 @@
 // main.cf's parameters with a listener's overrides → the typed record that SMTP sessions run on. Only names and
 // units change hands here; what the values mean is the smtp package's.
 
-import type { PostfixSettings, Restriction, SmtpListener } from '@postcote/config';
+import type { MatchList, PostfixSettings, Restriction, SmtpListener, TableRegistry } from '@postcote/config';
 import {
   type RestrictionItem,
   type SaslSecurityOption,
   type SmtpSettings,
-  compileNetworks,
   defaultSmtpSettings,
 } from '@postcote/smtp';
 
@@ -14,11 +13,7 @@ const ms = (seconds: number): number => seconds * 1000;
 const words = (list: readonly string[]): ReadonlySet<string> => new Set(list.map((word) => word.toLowerCase()));
 const verbs = (list: readonly string[]): ReadonlySet<string> => new Set(list.map((word) => word.toUpperCase()));
 
-/** `networks` expands files and tables named in a list of networks. */
-export function smtpSettingsOf(
-  listener: SmtpListener,
-  networks: (list: readonly string[]) => readonly string[],
-): SmtpSettings {
+export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): SmtpSettings {
   const s = listener.settings;
   const list = (name: string): readonly RestrictionItem[] => s.restrictions(name).map(restrictionItem);
   const code = (name: string): number => s.int(name);
@@ -47,7 +42,7 @@ export function smtpSettingsOf(
     swapBangpath: s.bool('swap_bangpath'),
     peernameLookup: s.bool('smtpd_peername_lookup'),
     softBounce: s.bool('soft_bounce'),
-    isMyNetwork: compileNetworks(networks(s.list('mynetworks'))),
+    isMyNetwork: addressMatcher(tables.matchList(s, 'mynetworks')),
 
     tlsSecurityLevel: tlsLevel(s),
     tlsWrappermode: listener.implicitTls,
@@ -63,7 +58,7 @@ export function smtpSettingsOf(
     saslAuthenticatedHeader: s.bool('smtpd_sasl_authenticated_header'),
     saslLocalDomain: s.string('smtpd_sasl_local_domain'),
     brokenSaslAuthClients: s.bool('broken_sasl_auth_clients'),
-    isSaslException: compileNetworks(networks(s.list('smtpd_sasl_exceptions_networks'))),
+    isSaslException: addressMatcher(tables.matchList(s, 'smtpd_sasl_exceptions_networks')),
     saslResponseLimit: s.int('smtpd_sasl_response_limit'),
 
     discardEhloKeywords: words(s.list('smtpd_discard_ehlo_keywords')),
@@ -99,6 +94,17 @@ export function smtpSettingsOf(
       unknownVirtualAlias: code('unknown_virtual_alias_reject_code'),
       unknownVirtualMailbox: code('unknown_virtual_mailbox_reject_code'),
     },
+  };
+}
+
+/** A list that cannot answer now lets nobody in; networks come from files and are never asked elsewhere. */
+function addressMatcher(list: MatchList): (address: string) => boolean {
+  return (address) => {
+    try {
+      return list.matches({ address }) === true;
+    } catch {
+      return false;
+    }
   };
 }
 

@@ -272,7 +272,12 @@ export class Supervisor {
     }
     if (message.type !== 'ready' || this.#announced || this.#stopping) return;
     this.#announced = true;
-    const where = this.#plan.listeners.map((l) => `${l.service} ${l.address}:${l.port}`).join(', ');
+    const where = this.#plan.listeners
+      .map(({ protocol, service, address, port }) => {
+        const name = service.includes(':') || service === String(port) ? protocol : service;
+        return `${name} ${address.includes(':') ? `[${address}]` : address}:${port}`;
+      })
+      .join(', ');
     this.#log('info', 'postcote', `postcote is ready: ${where}`);
   }
 
