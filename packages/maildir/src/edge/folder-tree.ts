@@ -35,23 +35,27 @@ function listTree(context: StoreContext): Map<MailboxName, boolean> {
   const found = new Map<MailboxName, boolean>();
   const seen = new Set<string>();
   const pending = [{ path: context.root, name: '', depth: 0 }];
+  const links: { path: string; name: MailboxName }[] = [];
   for (let at = 0; at < pending.length && at < MAX_DIRECTORIES; at++) {
     const directory = pending[at] as (typeof pending)[number];
-    // Two links to `.` would make an exponential tree: each real directory counts once.
     if (!firstSight(directory.path, seen)) continue;
     let selectable = false;
     for (const item of readDirectory(directory.path)) {
-      if (!isDirectory(item, directory.path)) continue;
-      if (item.name === 'cur') selectable = true;
+      if (item.name === 'cur' && isDirectory(item, directory.path)) selectable = true;
       if (isReservedComponent(item.name) || !isNamePart(item.name) || directory.depth >= MAX_DEPTH) continue;
       // Another spelling of INBOX could never be opened by its name.
       if (directory.depth === 0 && item.name !== INBOX && item.name.toUpperCase() === INBOX) continue;
       const name = directory.depth === 0 ? item.name : `${directory.name}/${item.name}`;
-      pending.push({ path: `${directory.path}/${item.name}`, name, depth: directory.depth + 1 });
+      const path = `${directory.path}/${item.name}`;
+      if (item.isSymbolicLink()) links.push({ path, name });
+      else if (isDirectory(item, directory.path)) pending.push({ path, name, depth: directory.depth + 1 });
     }
     // DOVECOT: `INBOX/` holds INBOX's children; a `cur` right inside it is nobody's.
     if (directory.name !== '' && directory.name !== INBOX) found.set(directory.name, selectable);
   }
+  // A link may stand for a mailbox kept elsewhere, but never for a tree (two links to `.` would make an
+  // exponential one), nor for a mailbox that has a name already.
+  for (const { path, name } of links) if (isSelectable(path) && firstSight(path, seen)) found.set(name, true);
   return found;
 }
 

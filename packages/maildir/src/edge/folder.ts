@@ -31,6 +31,8 @@ import { UidlistFile } from './uidlist-file.ts';
 const MAX_LISTINGS = 6;
 /** Stale records make a rewrite worth it from this share on. */
 const STALE_SHARE = 0.25;
+/** And so do sizes that had to be counted, so that nobody need count them again. */
+const COUNTED_SHARE = 0.02;
 /** Expunged UIDs remembered for `expungedSince`. */
 const MAX_EXPUNGED = 50_000;
 /** Looking must not wait for ever on another program's lock: what has a UID is shown meanwhile. */
@@ -312,8 +314,10 @@ export class MaildirFolder {
   /** Drops stale records when they are many. Best effort: a stale record does no harm. */
   async tidy(): Promise<void> {
     const stale = this.uidlist.records - this.entries.length;
-    const worthIt = stale > 0 && stale >= this.uidlist.records * STALE_SHARE;
-    if (this.gone || (!worthIt && this.countedSizes === 0)) return;
+    const worthIt =
+      (stale > 0 && stale >= this.uidlist.records * STALE_SHARE) ||
+      this.countedSizes > this.entries.length * COUNTED_SHARE;
+    if (this.gone || !worthIt) return;
     this.countedSizes = 0;
     try {
       await this.locked(async () => {
@@ -520,7 +524,8 @@ export class MaildirFolder {
     this.#readUidlist();
     const strangers = this.#scan(NEW | CUR);
     if (!this.uidlist.header || this.uidlist.irregular) this.#rewrite();
-    const found = strangers.flatMap((s) => this.#meetStranger(s));
+    const inodes = new Map<string, number>();
+    const found = strangers.flatMap((s) => this.#meetStranger(s, inodes));
     if (found.length === 0) return;
     found.sort((a, b) => compareArrival(a.base, b.base));
     const first = this.allocate(found.length);
@@ -534,7 +539,8 @@ export class MaildirFolder {
     await this.addEntries(made);
   }
 
-  #meetStranger(stranger: Stranger): FoundFile[] {
+  /** `inodes` has the bases met before in this round. */
+  #meetStranger(stranger: Stranger, inodes: Map<string, number>): FoundFile[] {
     const { name, place } = stranger;
     const directory = this.directoryOf(place);
     const stat = lstatSync(pathOf(directory, name), { throwIfNoEntry: false });
@@ -548,12 +554,14 @@ export class MaildirFolder {
       return [];
     }
     this.#ignored.delete(base);
-    const known = this.#byBase.get(base);
-    if (known?.live) {
-      // The same base twice: this one goes on under a new name.
+    // Linked to its second name and not yet unlinked from its first: one message.
+    if (inodes.get(base) === stat.ino) return [];
+    if (this.#byBase.get(base)?.live || inodes.has(base) || base === '' || /[\r\n]/.test(base)) {
+      // The same base twice, or one that no uidlist can hold: the file goes on under a new name.
       base = this.context.names.next();
       renameSync(pathOf(directory, name), pathOf(directory, base + info));
     }
+    inodes.set(base, stat.ino);
     return [{ base, info, place, size: stat.size, mtimeMs: stat.mtimeMs }];
   }
 

@@ -53,12 +53,21 @@ export class MessageEntry {
   /** What the name or the record says the CRLF size is, if that can be true of a file of `rawSize` octets. */
   hintedSize(rawSize: number): number | undefined {
     const named = parseSizes(this.base);
-    const size = named.size ?? number(recordField(this.fields, 'S'));
-    const crlfSize = named.crlfSize ?? number(recordField(this.fields, 'W'));
+    const recorded = {
+      size: number(recordField(this.fields, 'S')),
+      crlfSize: number(recordField(this.fields, 'W')),
+    };
+    // A record with both was counted; it stands above a name, which cannot be corrected.
+    if (recorded.size === rawSize && recorded.crlfSize !== undefined)
+      return plausible(recorded.crlfSize, rawSize);
+    const size = named.size ?? recorded.size;
     if (size !== undefined && size !== rawSize) return undefined;
-    if (crlfSize === undefined || crlfSize < rawSize || crlfSize > 2 * rawSize) return undefined;
-    return crlfSize;
+    return plausible(named.crlfSize ?? recorded.crlfSize, rawSize);
   }
+}
+
+function plausible(crlfSize: number | undefined, rawSize: number): number | undefined {
+  return crlfSize !== undefined && crlfSize >= rawSize && crlfSize <= 2 * rawSize ? crlfSize : undefined;
 }
 
 function number(text: string | undefined): number | undefined {

@@ -5,7 +5,7 @@ import { closeSync, fstatSync, lstatSync, openSync, read as readCallback, type S
 import { MailboxError, type ByteRange, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
 import { parseMessageStructure, StructureParser, type MessageStructure } from '@postcote/mime';
 import { OffsetMap, toCrlf } from '../line-endings.ts';
-import { recordField } from '../uidlist.ts';
+import { recordField, withRecordField } from '../uidlist.ts';
 import { READ_FLAGS, readAt } from './disk.ts';
 import { toMailboxError } from './errors.ts';
 import { isMoved, type MaildirFolder } from './folder.ts';
@@ -56,7 +56,6 @@ export class MaildirMessage implements MessageHandle {
     const { rawSize } = this.#stat();
     const hinted = entry.hintedSize(rawSize);
     if (hinted !== undefined) return (entry.crlfSize = hinted);
-    this.#folder.countedSizes++;
     return this.exactSize();
   }
 
@@ -214,8 +213,17 @@ export class MaildirMessage implements MessageHandle {
   }
 
   #counted(crlfSize: number): void {
-    this.#entry.crlfSize = crlfSize;
-    this.#entry.counted = true;
+    const entry = this.#entry;
+    entry.crlfSize = crlfSize;
+    entry.counted = true;
+    if (entry.hintedSize(entry.rawSize) === crlfSize) return;
+    // DOVECOT: sizes that the name does not tell are kept in the uidlist; it is written when there are enough.
+    entry.fields = withRecordField(
+      withRecordField(entry.fields, 'S', `${entry.rawSize}`),
+      'W',
+      `${crlfSize}`,
+    );
+    this.#folder.countedSizes++;
   }
 
   /** Opens the file, wherever it has been moved meanwhile. */
