@@ -85,11 +85,9 @@ export function serveAuthenticator(options: AuthenticatorServerOptions): Running
     },
     async close() {
       options.server.off('connection', accept);
-      await new Promise<void>((resolve) => {
-        if (options.server.listening) options.server.close(() => resolve());
-        else resolve();
-        loop.closeIdle();
-      });
+      // Not awaited: it would wait for connections that were handed on and live on in this process.
+      if (options.server.listening) options.server.close();
+      loop.closeIdle();
       await loop.idle();
     },
   };
