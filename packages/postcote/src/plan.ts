@@ -62,7 +62,10 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
     problems.push(
       refuse(
         { file: paths.postfixDirectory, line: 0 },
-        { name: '', message: `nothing to serve: no smtpd in master.cf and no protocol in ${paths.dovecotConf}` },
+        {
+          name: '',
+          message: `nothing to serve: no smtpd in master.cf and no protocol in ${paths.dovecotConf}`,
+        },
       ),
     );
   const refusals = problems.filter(({ severity }) => severity === 'refuse');
@@ -99,7 +102,10 @@ function planListeners(
   for (const { protocol, address, port, implicitTls, origin } of dovecot.listeners) {
     if (implicitTls && tls.mailbox === undefined)
       problems.push(
-        refuse(origin, { name: `${protocol}s`, message: 'needs a certificate: ssl_cert and ssl_key are not set' }),
+        refuse(origin, {
+          name: `${protocol}s`,
+          message: 'needs a certificate: ssl_cert and ssl_key are not set',
+        }),
       );
     planned.push({ protocol, service: implicitTls ? `${protocol}s` : protocol, address, port, implicitTls });
   }
@@ -120,7 +126,10 @@ function readMailboxTls(dovecot: DovecotSettings, problems: Problem[]): TlsFiles
   if (files === undefined || dovecot.ssl === 'no') return undefined;
   if (files.keyPassword !== undefined)
     problems.push(
-      refuse(files.origin, { name: 'ssl_key_password', message: 'keys with a password are not supported: store the key without one' }),
+      refuse(files.origin, {
+        name: 'ssl_key_password',
+        message: 'keys with a password are not supported: store the key without one',
+      }),
     );
   return readPair({ ...files, name: 'ssl_cert' }, problems);
 }
@@ -179,11 +188,7 @@ function planAuth(dovecot: DovecotSettings, problems: Problem[]): AuthSettings {
   };
 }
 
-function planWorker(
-  postfix: PostfixSettings,
-  dovecot: DovecotSettings,
-  problems: Problem[],
-): WorkerSettings {
+function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems: Problem[]): WorkerSettings {
   const { mailLocation, imap, pop3 } = dovecot;
   const format = parseUidlFormat(pop3.uidlFormat);
   if (format.kind === 'unknown')

@@ -10,6 +10,8 @@ import { MAX_PASSWORD, MAX_USER } from '../sasl.ts';
 /** The connection to the user's worker, paused; anything it already said waits to be read. */
 export interface HandedOver {
   readonly connection: Socket;
+  /** Of the worker, when it told; for the log. */
+  readonly workerPid?: number;
 }
 
 export interface AskOptions {
@@ -99,10 +101,12 @@ function ask(
   socket.write(frame);
 }
 
-function readVerdict(value: unknown): LoginVerdict | undefined {
+function readVerdict(value: unknown): LoginVerdict<{ readonly workerPid?: number }> | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { kind, user, message } = value as Readonly<Record<string, unknown>>;
-  if (kind === 'granted' && typeof user === 'string' && user !== '') return { kind, user };
+  const { kind, user, message, pid } = value as Readonly<Record<string, unknown>>;
+  if (kind === 'granted' && typeof user === 'string' && user !== '') {
+    return typeof pid === 'number' ? { kind, user, workerPid: pid } : { kind, user };
+  }
   if ((kind === 'refused' || kind === 'unavailable') && typeof message === 'string') return { kind, message };
   return undefined;
 }

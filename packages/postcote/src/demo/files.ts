@@ -142,7 +142,10 @@ namespace inbox {
     [
       'users',
       users
-        .map(({ name, password }) => `${name}:{PLAIN}${password}:${place.uid}:${place.gid}::${folder}/home/${name}:\n`)
+        .map(
+          ({ name, password }) =>
+            `${name}:{PLAIN}${password}:${place.uid}:${place.gid}::${folder}/home/${name}:\n`,
+        )
         .join(''),
     ],
   ]);

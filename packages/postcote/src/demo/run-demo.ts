@@ -3,7 +3,15 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -150,8 +158,11 @@ async function serveDemo(place: DemoPlace): Promise<number> {
     [
       '--enable-source-maps',
       join(import.meta.dirname, 'supervisor.js'),
-      ...['--postfix-dir', join(folder, 'postfix'), '--dovecot-conf', join(folder, 'dovecot.conf')],
-      ...['--data-dir', join(folder, 'data'), '--users-file', join(folder, 'users'), '--log-file', log],
+      `--postfix-dir=${join(folder, 'postfix')}`,
+      `--dovecot-conf=${join(folder, 'dovecot.conf')}`,
+      `--data-dir=${join(folder, 'data')}`,
+      `--users-file=${join(folder, 'users')}`,
+      `--log-file=${log}`,
     ],
     // In a process group of its own: Ctrl-C comes to this process, which passes it on once.
     { stdio: ['ignore', 'inherit', 'inherit'], detached: true },
@@ -172,7 +183,9 @@ async function serveDemo(place: DemoPlace): Promise<number> {
   await greetNewUsers(place);
   process.stdout.write(`postcote: the demonstration is running; Ctrl-C stops it.\n${howToConnect(place)}\n`);
   const status = await exited;
-  process.stdout.write(status === 0 ? 'postcote: stopped.\n' : `postcote: the server ended with status ${status}; see ${log}\n`);
+  process.stdout.write(
+    status === 0 ? 'postcote: stopped.\n' : `postcote: the server ended with status ${status}; see ${log}\n`,
+  );
   return status;
 }
 

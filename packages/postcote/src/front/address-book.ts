@@ -26,8 +26,7 @@ export function openAddressBook(
   ports: AddressBookPorts,
 ): Addresses {
   const list = (name: string): MatchList => tables.matchList(settings, name);
-  const maps = (name: string) =>
-    settings.list(name).length === 0 ? [] : [tables.parameter(settings, name)];
+  const maps = (name: string) => (settings.list(name).length === 0 ? [] : [tables.parameter(settings, name)]);
   return createAddresses(rulesOf(settings), {
     mydestination: list('mydestination'),
     virtualAliasDomains: list('virtual_alias_domains'),

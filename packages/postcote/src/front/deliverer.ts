@@ -33,7 +33,13 @@ export class FrontDeliverer implements Deliverer {
       transport === WAITING_TRANSPORT
         ? nexthop
         : `mail for ${nexthop} waits: this version does not send mail to other machines`;
-    return job.recipients.map(({ index }) => ({ index, status: 'deferred', dsn: '4.3.5', text, relay: 'none' }));
+    return job.recipients.map(({ index }) => ({
+      index,
+      status: 'deferred',
+      dsn: '4.3.5',
+      text,
+      relay: 'none',
+    }));
   }
 
   async #deliverLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryResult> {

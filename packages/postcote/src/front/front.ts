@@ -201,8 +201,7 @@ const listenerKey = (service: string, address: string, port: number): string =>
 /** The queue as SMTP sees it: its errors in the port's words. */
 function queueEntrance(queue: Queue): MessageQueue {
   const translate = (error: unknown): never => {
-    if (error instanceof QueueError)
-      throw new AcceptError(error.code, error.message, { cause: error });
+    if (error instanceof QueueError) throw new AcceptError(error.code, error.message, { cause: error });
     throw error;
   };
   return {

@@ -110,11 +110,12 @@ export class MailboxLoginListeners {
   #drive(socket: Socket, listener: PassedListener): void {
     const tls = this.#options.tls();
     const driven: DrivenSocket = driveSocket(socket, {
-      createSession: (host, peer) => this.#createSession(host, peer, {
-        protocol: listener.protocol,
-        tls: socket instanceof TLSSocket ? describeTls(socket) : undefined,
-        handOver: (worker, rest) => this.#splice(driven, worker, rest),
-      }),
+      createSession: (host, peer) =>
+        this.#createSession(host, peer, {
+          protocol: listener.protocol,
+          tls: socket instanceof TLSSocket ? describeTls(socket) : undefined,
+          handOver: (worker, rest) => this.#splice(driven, worker, rest),
+        }),
       ...(tls === undefined ? {} : { tls }),
       handshakeTimeout: HANDSHAKE_LIMIT,
       onTlsError: (error) => this.#logTlsError(listener, socket.remoteAddress ?? 'unknown', error),
@@ -137,10 +138,7 @@ export class MailboxLoginListeners {
     const settings = this.#options.settings();
     const tlsAvailable = this.#options.tls() !== undefined;
     const common = { host, peer, tls, sasl: SASL, clock: imapClock, log, sessionId: makeSessionId() };
-    const login = async (
-      request: LoginRequest,
-      handOff: unknown,
-    ): Promise<LoginVerdict<Attachment>> => {
+    const login = async (request: LoginRequest, handOff: unknown): Promise<LoginVerdict<Attachment>> => {
       const verdict = await askLoginAndHandOff(this.#options.authSocket, request, { handOff });
       if (verdict.kind !== 'granted') return verdict;
       return { ...verdict, attach: (rest) => handOver(verdict.connection, rest) };

@@ -10,8 +10,10 @@ import {
 } from '@postcote/smtp';
 
 const ms = (seconds: number): number => seconds * 1000;
-const words = (list: readonly string[]): ReadonlySet<string> => new Set(list.map((word) => word.toLowerCase()));
-const verbs = (list: readonly string[]): ReadonlySet<string> => new Set(list.map((word) => word.toUpperCase()));
+const words = (list: readonly string[]): ReadonlySet<string> =>
+  new Set(list.map((word) => word.toLowerCase()));
+const verbs = (list: readonly string[]): ReadonlySet<string> =>
+  new Set(list.map((word) => word.toUpperCase()));
 
 export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): SmtpSettings {
   const s = listener.settings;

@@ -39,7 +39,8 @@ export function openAccounts({ usersFile, policy, loopbackOnly }: AccountsOption
     ]);
   }
   const system = new PasswdDirectory();
-  const directory: UserDirectory = usersFile === undefined ? system : new UsersFile({ path: usersFile, loopbackOnly });
+  const directory: UserDirectory =
+    usersFile === undefined ? system : new UsersFile({ path: usersFile, loopbackOnly });
   return {
     changeIdentity: isRoot,
     names: usersFile === undefined ? undefined : readNames(usersFile),

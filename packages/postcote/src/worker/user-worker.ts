@@ -87,7 +87,9 @@ export class UserWorker {
       this.#restIfEmpty();
       return;
     }
-    socket.write(formatFrame({ kind: 'granted', user: account.name, pid: process.pid } satisfies GrantedFrame));
+    socket.write(
+      formatFrame({ kind: 'granted', user: account.name, pid: process.pid } satisfies GrantedFrame),
+    );
     driveSocket(socket, {
       createSession: (host) => {
         const session =
