@@ -1,0 +1,142 @@
+import type { Socket } from 'node:net';
+import { silentLog } from '@postcote/wire';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Account, SupervisorToWorker, WorkerToSupervisor } from '../ipc.ts';
+import { type WorkerChild, WorkerTable, WorkersBusy } from './worker-table.ts';
+
+// A worker that is no process: it keeps what it was sent.
+class FakeWorker {
+  readonly sent: SupervisorToWorker[] = [];
+  readonly killed: string[] = [];
+  readonly pid: number;
+  readonly tell: (message: WorkerToSupervisor) => void;
+  readonly exit: (reason: string, failed: boolean) => void;
+  constructor(
+    pid: number,
+    tell: (message: WorkerToSupervisor) => void,
+    exit: (reason: string, failed: boolean) => void,
+  ) {
+    this.pid = pid;
+    this.tell = tell;
+    this.exit = exit;
+  }
+  send(message: SupervisorToWorker): boolean {
+    this.sent.push(message);
+    return true;
+  }
+  kill(signal: string): void {
+    this.killed.push(signal);
+    this.exit(`killed by ${signal}`, true);
+  }
+  ended(): Promise<void> {
+    return Promise.resolve();
+  }
+  types(): string[] {
+    return this.sent.map(({ type }) => type);
+  }
+}
+
+const alice: Account = { name: 'alice', uid: 1000, gid: 1000, home: '/home/alice' };
+const bob: Account = { name: 'bob', uid: 1001, gid: 1001, home: '/home/bob' };
+const socket = {} as Socket;
+const deliver = { type: 'connection', kind: 'deliver' } as const;
+
+let workers: FakeWorker[];
+let table: WorkerTable;
+
+function makeTable(maxWorkers = 10): WorkerTable {
+  workers = [];
+  return new WorkerTable({
+    launch: (tell, exit) => {
+      const worker = new FakeWorker(100 + workers.length, tell, exit);
+      workers.push(worker);
+      return worker as unknown as WorkerChild;
+    },
+    assignment: (account) => ({ type: 'assign', account }) as SupervisorToWorker,
+    log: silentLog,
+    maxWorkers,
+    pingInterval: 1000,
+  });
+}
+
+/** The worker that was assigned to somebody, in order of launching. */
+const nth = (index: number): FakeWorker => workers[index] as FakeWorker;
+
+describe('WorkerTable', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    table = makeTable();
+  });
+  afterEach(async () => {
+    await table.stop(0);
+    vi.useRealTimers();
+  });
+
+  it('gives the spare worker to the first user and keeps another spare', () => {
+    expect(workers).toHaveLength(1);
+    table.handOver(alice, deliver, socket);
+    expect(nth(0).types()).toEqual(['assign', 'connection']);
+    vi.runOnlyPendingTimers();
+    expect(workers.length).toBeGreaterThanOrEqual(2);
+    expect(nth(1).types()).toEqual([]);
+  });
+
+  it('has one worker a user, whatever comes', () => {
+    table.handOver(alice, deliver, socket);
+    table.handOver(alice, deliver, socket);
+    table.handOver(bob, deliver, socket);
+    expect(nth(0).types()).toEqual(['assign', 'connection', 'connection']);
+    expect(nth(1).types()).toEqual(['assign', 'connection']);
+    expect(table.size).toBe(2);
+  });
+
+  it('lets an idle worker leave only when it has seen every connection', () => {
+    table.handOver(alice, deliver, socket);
+    table.handOver(alice, deliver, socket);
+    nth(0).tell({ type: 'idle', connections: 1 });
+    expect(nth(0).types()).not.toContain('leave');
+    nth(0).tell({ type: 'idle', connections: 2 });
+    expect(nth(0).types()).toContain('leave');
+    expect(table.size).toBe(0);
+    table.handOver(alice, deliver, socket);
+    expect(
+      nth(0)
+        .types()
+        .filter((type) => type === 'connection'),
+    ).toHaveLength(2);
+    expect(table.size).toBe(1);
+  });
+
+  it('waits, longer each time, before it starts a failing worker again', () => {
+    for (const pause of [200, 400, 800]) {
+      table.handOver(alice, deliver, socket);
+      const worker = workers.findLast((w) => w.sent.some((m) => m.type === 'assign')) as FakeWorker;
+      worker.exit('exit status 70', true);
+      expect(() => table.handOver(alice, deliver, socket)).toThrow(WorkersBusy);
+      vi.advanceTimersByTime(pause - 10);
+      expect(() => table.handOver(alice, deliver, socket)).toThrow(WorkersBusy);
+      vi.advanceTimersByTime(20);
+    }
+    expect(() => table.handOver(bob, deliver, socket)).not.toThrow();
+  });
+
+  it('ends a worker that does not answer, and no other', () => {
+    table.handOver(alice, deliver, socket);
+    table.handOver(bob, deliver, socket);
+    for (let i = 0; i < 6; i++) {
+      vi.advanceTimersByTime(1000);
+      nth(1).tell({ type: 'pong' });
+    }
+    expect(nth(0).killed).toEqual(['SIGKILL']);
+    expect(nth(1).killed).toEqual([]);
+    expect(table.size).toBe(1);
+  });
+
+  it('has a highest number of workers', async () => {
+    await table.stop(0);
+    table = makeTable(1);
+    table.handOver(alice, deliver, socket);
+    expect(() => table.handOver(bob, deliver, socket)).toThrow(/all 1 mailbox workers are in use/);
+    expect(() => table.handOver(alice, deliver, socket)).not.toThrow();
+  });
+});
