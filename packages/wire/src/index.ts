@@ -5,3 +5,4 @@ export * from './frame.ts';
 export * from './login.ts';
 export * from './message-source.ts';
 export * from './dot-reader.ts';
+export * from './dot-writer.ts';
