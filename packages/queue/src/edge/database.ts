@@ -21,6 +21,8 @@ const RESERVED_IDS = 65_536;
 const WINDOW_RECIPIENTS = 10_000;
 /** Pages of log before its content is moved into the database: 16 MiB. */
 const CHECKPOINT_PAGES = 4000;
+/** Page cache. Inserts go to the ends of the tables: 100,000 messages are as fast with this as with four times it. */
+const CACHE_KIB = 4000;
 
 const SCHEMA = `
   CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -125,6 +127,7 @@ export class QueueDatabase {
     this.#database.pragma('journal_mode = WAL');
     this.#database.pragma('synchronous = FULL');
     this.#database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    this.#database.pragma(`cache_size = -${CACHE_KIB}`);
     const version = this.#database.pragma('user_version', { simple: true });
     if (version === 0) {
       this.#database.exec(`BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
