@@ -320,7 +320,7 @@ export class Scheduler {
   async #deliver(job: Job): Promise<void> {
     const { deliverer, log, clock } = this.#options;
     const started = clock.now();
-    const program = `postfix/${job.destination.transport}`;
+    const program = programOf(job.destination);
     let results: readonly DeliveryResult[] = [];
     try {
       results = await deliverer.deliver(this.#describeJob(job));
@@ -448,6 +448,11 @@ function groupByDestination(
 
 function destinationKey(destination: Destination): string {
   return `${destination.transport}\0${destination.nexthop}`;
+}
+
+/** POSTFIX: the service `retry` is the program error(8). */
+function programOf({ transport }: Destination): string {
+  return `postfix/${transport === 'retry' ? 'error' : transport}`;
 }
 
 /** POSTFIX: what soft_bounce does: the message stays, the code says temporary. */
