@@ -27,6 +27,7 @@ export interface MemoryStoreOptions {
   readonly quota?: number;
   /** UIDVALIDITY of the first mailbox; each further one gets the next number. */
   readonly firstUidValidity?: number;
+  /** Default: a second later at each look, from a fixed date on, so that tests repeat. */
   readonly now?: () => Date;
   readonly parseStructure?: (message: Buffer) => MessageStructure;
 }
@@ -87,7 +88,7 @@ class Store implements MemoryStore, MemoryWorld {
 
   constructor(options: MemoryStoreOptions) {
     this.maxKeywords = options.maxKeywords ?? 26;
-    this.now = options.now ?? (() => new Date());
+    this.now = options.now ?? logicalClock();
     this.parseStructure = options.parseStructure ?? parseMessageStructure;
     this.#specialUse = options.specialUse ?? new Map();
     this.#quota = options.quota ?? Infinity;
@@ -281,4 +282,9 @@ function nonexistent(name: MailboxName): MailboxError {
 function withCrlf(content: Buffer): Buffer {
   const text = content.toString('latin1');
   return Buffer.from(text.replace(/\r?\n/g, '\r\n'), 'latin1');
+}
+
+function logicalClock(): () => Date {
+  let seconds = 1_700_000_000;
+  return () => new Date(1000 * seconds++);
 }
