@@ -291,14 +291,15 @@ export class CommandReader {
       this.#overlong = undefined;
       return { kind: 'tooLong', tail: stripCr(tail) };
     }
-    if (bytes.length > room) return { kind: 'tooLong', tail: bytes.subarray(-MAX_LITERAL_TEXT) };
+    if (bytes.length > room) {
+      this.#rememberTag(bytes.subarray(0, TAG_AND_VERB));
+      return { kind: 'tooLong', tail: bytes.subarray(-MAX_LITERAL_TEXT) };
+    }
     return { kind: 'line', bytes };
   }
 
   #dropOverlong(): void {
-    if (this.#overlong === undefined && this.#open === undefined && this.#phase.kind === 'command') {
-      this.#rememberTag();
-    }
+    if (this.#overlong === undefined) this.#rememberTag(this.#input.peek(TAG_AND_VERB));
     const dropped = this.#input.take(this.#input.length);
     const kept =
       this.#overlong === undefined ? dropped : Buffer.concat([this.#overlong, dropped.subarray(-64)]);
@@ -306,8 +307,8 @@ export class CommandReader {
   }
 
   /** So that the refusal of an over-long line carries its tag. */
-  #rememberTag(): void {
-    const head = this.#input.peek(256);
+  #rememberTag(head: Buffer): void {
+    if (this.#open !== undefined || this.#phase.kind !== 'command') return;
     const end = wordEnd(head, 0);
     const tag = head.toString('latin1', 0, end);
     if (!isTag(tag)) return;
@@ -317,6 +318,8 @@ export class CommandReader {
 }
 
 const CR = 0x0d;
+/** Octets of an over-long line in which its tag and verb are looked for. */
+const TAG_AND_VERB = 256;
 
 function stripCr(line: Buffer): Buffer {
   return line.at(-1) === CR ? line.subarray(0, -1) : line;

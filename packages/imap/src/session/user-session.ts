@@ -173,6 +173,7 @@ export class ImapUserSession implements ProtocolSession {
     }
     this.#out.flush();
     this.#running = false;
+    if (this.#over) this.#release();
     if (this.#paused && !this.#over) {
       this.#paused = false;
       this.#options.host.resume();
@@ -450,12 +451,8 @@ export class ImapUserSession implements ProtocolSession {
     this.#out.flush();
     this.#over = true;
     this.#core.over = true;
-    void this.#idling?.stop();
-    this.#idling = undefined;
-    const append = this.#append;
-    this.#append = undefined;
-    void append?.abort();
-    void this.#core.deselect().catch((error: unknown) => this.#logError(error));
+    // A command under way ends first: it may still have flags to keep.
+    if (!this.#running) this.#release();
     const { log } = this.#options;
     const c = this.#core.counters;
     // DOVECOT: imap_logout_format.
@@ -466,6 +463,19 @@ export class ImapUserSession implements ProtocolSession {
         `hdr_count=${c.headerCount} hdr_bytes=${c.headerOctets} body_count=${c.bodyCount} body_bytes=${c.bodyOctets}`,
       { session: this.#options.handOff.sessionId },
     );
+  }
+
+  #release(): void {
+    const idling = this.#idling;
+    const append = this.#append;
+    this.#idling = undefined;
+    this.#append = undefined;
+    const giveBack = async (): Promise<void> => {
+      await idling?.stop();
+      await append?.abort();
+      await this.#core.deselect();
+    };
+    void giveBack().catch((error: unknown) => this.#logError(error));
   }
 
   #endWords(reason: string): string {

@@ -80,6 +80,7 @@ export class UserClient {
     );
     return text
       .replaceAll(new RegExp(`^${tag} `, 'gm'), 'T ')
+      .replaceAll(`(TAG "${tag}")`, '(TAG "T_")')
       .split('\r\n')
       .filter((line) => line !== '');
   }
@@ -105,6 +106,10 @@ export class UserClient {
   async sleepAndWake(): Promise<void> {
     const state = await this.session.suspend();
     if (state === undefined) throw new Error('session cannot be put away now');
+    await this.wake(state);
+  }
+
+  async wake(state: ImapSessionState): Promise<void> {
     const copy = JSON.parse(JSON.stringify(state)) as ImapSessionState;
     this.session = await ImapUserSession.resume(this.#options, copy);
   }

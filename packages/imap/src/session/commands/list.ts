@@ -8,9 +8,6 @@ import { type CommandRow, done, type SessionCore } from '../core.ts';
 import { ListPattern } from '../list-pattern.ts';
 import { formatStatusResponse } from './select.ts';
 
-/** Names listed between two looks at the clock. */
-const NAMES_PER_SLICE = 200;
-
 export const LIST: CommandRow<'list'> = {
   kinds: ['list'],
   needsMailbox: false,
@@ -26,10 +23,8 @@ export const LIST: CommandRow<'list'> = {
     const patterns = command.patterns.map((pattern) => new ListPattern(command.reference + pattern));
     const matches = (name: string): boolean => patterns.some((pattern) => pattern.matches(name));
     const parents = command.select.has('RECURSIVEMATCH') ? parentsOfSelected(entries, command) : undefined;
-    let count = 0;
     for (const entry of withImpliedParents(entries, parents)) {
-      count += 1;
-      if (count % NAMES_PER_SLICE === 0) await core.breathe();
+      if (core.shouldBreathe) await core.breathe();
       if (!matches(entry.name)) continue;
       await listOne(core, { command, entry, parents });
     }
@@ -120,7 +115,8 @@ export const LSUB: CommandRow<'lsub'> = {
   needsMailbox: false,
   sync: 'none',
   refresh: false,
-  async run({ store, out }, { reference, pattern }) {
+  async run(core, { reference, pattern }) {
+    const { store, out } = core;
     if (pattern === '') {
       out.text('* LSUB (\\Noselect) "/" ""\r\n');
       return done(ok('Lsub completed.'));
@@ -128,6 +124,7 @@ export const LSUB: CommandRow<'lsub'> = {
     const matcher = new ListPattern(reference + pattern);
     const subscribed = new Map<string, string>();
     for (const entry of await store.list()) {
+      if (core.shouldBreathe) await core.breathe();
       if (!entry.subscribed) continue;
       if (matcher.matches(entry.name)) {
         subscribed.set(entry.name, entry.exists && !entry.selectable ? '\\Noselect' : '');
