@@ -73,3 +73,14 @@ export {
 export { readDovecot } from './dovecot/read-dovecot.ts';
 export { checkDovecot, honouredDovecotSettings } from './dovecot/report.ts';
 export { mustNotStart, readConfiguration, type Configuration, type LoadRequest } from './load.ts';
+export { formatDovecot, formatPostfix, type FormatOptions, type PostfixFormatOptions } from './format.ts';
+export {
+  checkAnswers,
+  guideFiles,
+  siteKinds,
+  systemPaths,
+  type GuideAnswers,
+  type GuideFile,
+  type GuidePaths,
+  type SiteKind,
+} from './guide-files.ts';

@@ -3,3 +3,4 @@
 export { makeSystem } from './system.ts';
 export { TableFiles, type TableFilesOptions } from './table-files.ts';
 export { loadConfiguration, type LoadedConfiguration, type LoadOptions } from './load-configuration.ts';
+export { writeGuideFiles, type WriteOutcome } from './write-guide-files.ts';

@@ -84,13 +84,7 @@ function expandBraced(body: string, lookup: NameLookup, depth: number): Expansio
   if (!value.ok) return value;
   const rest = text.slice(name.length).trimStart();
   if (rest === '') return value;
-  return expandBranches(rest, { isTrue: value.value !== '', whenBare: value.value }, { lookup, depth });
-}
-
-interface Condition {
-  readonly isTrue: boolean;
-  /** The result where the branch that applies was not written. */
-  readonly whenBare: string;
+  return expandBranches(rest, value.value !== '', { lookup, depth });
 }
 
 interface Context {
@@ -99,7 +93,7 @@ interface Context {
 }
 
 /** `?text`, `:text`, `?{a}`, `:{b}`, `?{a}:{b}`. */
-function expandBranches(rest: string, condition: Condition, context: Context): Expansion {
+function expandBranches(rest: string, isTrue: boolean, context: Context): Expansion {
   const mark = rest[0];
   if (mark !== '?' && mark !== ':') return failed(`"?" or ":" is expected before "${rest}"`);
   const body = rest.slice(1);
@@ -107,7 +101,7 @@ function expandBranches(rest: string, condition: Condition, context: Context): E
   if (typeof braced === 'string') return failed(braced);
   if (mark === ':') {
     if (braced !== undefined && braced.rest !== '') return failed(`"${braced.rest}" is one word too many`);
-    if (condition.isTrue) return done(condition.whenBare);
+    if (isTrue) return done('');
     return expandNested(braced?.text ?? body, context.lookup, context.depth);
   }
   const whenTrue = braced?.text ?? body;
@@ -120,7 +114,7 @@ function expandBranches(rest: string, condition: Condition, context: Context): E
     if (second !== undefined && second.rest !== '') return failed(`"${second.rest}" is one word too many`);
     whenFalse = second?.text ?? afterwards.slice(1);
   }
-  return expandNested(condition.isTrue ? whenTrue : whenFalse, context.lookup, context.depth);
+  return expandNested(isTrue ? whenTrue : whenFalse, context.lookup, context.depth);
 }
 
 /** `{text} rest`; undefined when there is no brace; a string is a complaint. */
@@ -149,7 +143,7 @@ function expandComparison(text: string, lookup: NameLookup, depth: number): Expa
   if (order === undefined) return failed(`"${a.value}" and "${b.value}" are not both compatibility levels`);
   const isTrue = holds(operator[1] ?? '', order);
   if (right.rest === '') return done(isTrue ? 'true' : '');
-  return expandBranches(right.rest, { isTrue, whenBare: 'true' }, { lookup, depth });
+  return expandBranches(right.rest, isTrue, { lookup, depth });
 }
 
 function holds(operator: string, order: number): boolean {

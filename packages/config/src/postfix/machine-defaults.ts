@@ -18,7 +18,11 @@ export type NetworksStyle = 'class' | 'subnet' | 'host';
 /** The value of `mynetworks` when main.cf does not set it. */
 export function defaultNetworks(interfaces: readonly InterfaceAddress[], style: NetworksStyle): string {
   const networks = new Set<string>();
-  for (const { address, prefixLength } of interfaces) {
+  // POSTFIX: IPv4 first.
+  const inOrder = [...interfaces].sort(
+    (a, b) => Number(a.address.includes(':')) - Number(b.address.includes(':')),
+  );
+  for (const { address, prefixLength } of inOrder) {
     const parsed = parseIpAddress(address);
     if (parsed === undefined) continue;
     const length = prefixFor(parsed, prefixLength, style);
