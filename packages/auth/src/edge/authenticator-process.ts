@@ -54,7 +54,7 @@ export interface AuthenticatorServerOptions {
   readonly grant: (grant: Grant, socket: Socket) => Promise<void>;
   readonly throttle?: Throttle;
   readonly userNames?: UserNameRules;
-  /** Whether an account may have mail. Default `mayHaveMail` with Dovecot's `first_valid_uid`. */
+  /** Whether an account may have mail, for IMAP and POP3. Default: `mayHaveMail` with Dovecot's `first_valid_uid`. */
   readonly policy?: (user: UserRecord) => PolicyVerdict;
   readonly frameDeadlineMs?: number;
   readonly maxConnections?: number;
@@ -234,8 +234,7 @@ class Loop {
 
   /** Sending needs no mailbox: a service's account below `first_valid_uid` may submit mail, root may not. */
   #policyFor(request: LoginRequest): (user: UserRecord) => PolicyVerdict {
-    if (this.#options.policy !== undefined) return this.#options.policy;
-    if (request.service !== 'smtp') return (user) => mayHaveMail(user);
+    if (request.service !== 'smtp') return this.#options.policy ?? ((user) => mayHaveMail(user));
     return (user) =>
       user.uid === 0 ? { kind: 'refused', reason: 'root does not log in' } : { kind: 'allowed' };
   }
