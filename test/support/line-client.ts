@@ -175,6 +175,11 @@ export class LineClient {
       throw this.fail(`expected silence, got ${JSON.stringify(this.#buffer.slice(0, 200))}`);
   }
 
+  /** Reads no more: what the server goes on writing is its own affair. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
   close(): void {
     this.#socket.destroy();
   }

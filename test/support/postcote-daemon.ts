@@ -88,7 +88,7 @@ export class PostcoteDaemon {
     child.stderr?.on('data', keep);
     child.on('error', (error) => keep(Buffer.from(String(error))));
     const alive = (): void => {
-      if (!this.running) throw new Error(`postcote ended at start:\n${this.#log.slice(-8000)}`);
+      if (!this.running) throw new Error('postcote ended at start');
     };
     try {
       await waitForPorts(Object.values(ports), { timeoutMs: START_LIMIT_MS, alive });
@@ -139,8 +139,13 @@ export class PostcoteDaemon {
     if (!this.running) return child.exitCode;
     const tree = descendants(child.pid);
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    if (whole) killAll([child.pid, ...tree]);
-    else process.kill(child.pid, signal);
+    if (whole) {
+      killAll([child.pid, ...tree]);
+      await ended;
+      await allGone(tree);
+      return child.exitCode;
+    }
+    process.kill(child.pid, signal);
     const stopped = await Promise.race([ended.then(() => true), sleep(STOP_LIMIT_MS).then(() => false)]);
     if (!stopped) {
       killAll([child.pid, ...tree]);
@@ -173,6 +178,20 @@ function killAll(pids: readonly number[]): void {
       // It is gone already.
     }
   }
+}
+
+/** Waits until none of them runs: only then are their ports free again. */
+async function allGone(pids: readonly number[]): Promise<void> {
+  const runs = (pid: number): boolean => {
+    try {
+      const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+      return stat[stat.lastIndexOf(')') + 2] !== 'Z';
+    } catch {
+      return false;
+    }
+  };
+  const deadline = Date.now() + STOP_LIMIT_MS;
+  while (pids.some(runs) && Date.now() < deadline) await sleep(10);
 }
 
 /** Processes below `root`, from /proc. */
