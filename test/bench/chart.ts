@@ -5,11 +5,14 @@ import { type Row, formatValue } from './metrics.ts';
 
 const ROW_HEIGHT = 30;
 const TOP = 74;
-const LABEL_WIDTH = 330;
-const CHART_LEFT = 350;
-const CHART_WIDTH = 300;
-const FIGURES_LEFT = 670;
-const WIDTH = 960;
+const LABEL_LEFT = 16;
+const CHART_LEFT = 360;
+const CHART_WIDTH = 280;
+/** Right edges of the columns of figures. */
+const TIMES_RIGHT = 715;
+const OURS_RIGHT = 820;
+const WIDTH = 980;
+const THEIRS_RIGHT = WIDTH - LABEL_LEFT;
 /** The scale ends at this many times better or worse. */
 const MOST = 16;
 const INK = '#1a1a1a';
@@ -21,14 +24,14 @@ export function formatChart(rows: readonly Row[], caption: string): string {
   const bars = shown.map((row, i) => formatRow(row, TOP + i * ROW_HEIGHT)).join('\n');
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${bottom + 54}" font-family="sans-serif" font-size="14" fill="${INK}">
 <rect width="100%" height="100%" fill="#ffffff"/>
-<text x="16" y="28" font-size="18" font-weight="bold">postcote next to Postfix + Dovecot on the same machine</text>
+<text x="${LABEL_LEFT}" y="28" font-size="18" font-weight="bold">postcote next to Postfix + Dovecot on the same machine</text>
 <text x="${CHART_LEFT}" y="56" font-size="12">worse ←</text>
 <text x="${CHART_LEFT + CHART_WIDTH}" y="56" font-size="12" text-anchor="end">→ better</text>
-<text x="${FIGURES_LEFT}" y="56" font-size="12">postcote</text>
-<text x="${WIDTH - 16}" y="56" font-size="12" text-anchor="end">Postfix + Dovecot</text>
+<text x="${OURS_RIGHT}" y="56" font-size="12" text-anchor="end">postcote</text>
+<text x="${THEIRS_RIGHT}" y="56" font-size="12" text-anchor="end">Postfix + Dovecot</text>
 ${grid}
 ${bars}
-<text x="16" y="${bottom + 42}" font-size="12">${escape(caption)}</text>
+<text x="${LABEL_LEFT}" y="${bottom + 42}" font-size="12">${escape(caption)}</text>
 </svg>
 `;
 }
@@ -40,16 +43,14 @@ function formatRow({ metric, ours, theirs, ratio }: Row, top: number): string {
   const [left, width] = end >= middle ? [middle, end - middle] : [end, middle - end];
   const fill = advantage >= 1 ? '#2f6f4f' : '#b0472e';
   const times = advantage >= 1 ? `${advantage.toFixed(1)}×` : `1/${(1 / advantage).toFixed(1)}×`;
-  const anchor =
-    end >= middle
-      ? `x="${Math.min(end + 6, CHART_LEFT + CHART_WIDTH - 2)}"`
-      : `x="${end - 6}" text-anchor="end"`;
   const text = top + 19;
-  return `<text x="${LABEL_WIDTH}" y="${text}" text-anchor="end">${escape(metric.title)}</text>
+  const cell = (right: number, content: string): string =>
+    `<text x="${right}" y="${text}" text-anchor="end">${escape(content)}</text>`;
+  return `<text x="${LABEL_LEFT}" y="${text}">${escape(metric.title)}</text>
 <rect x="${left.toFixed(1)}" y="${top + 5}" width="${Math.max(1.5, width).toFixed(1)}" height="${ROW_HEIGHT - 10}" fill="${fill}"/>
-<text ${anchor} y="${text}" font-size="12">${times}</text>
-<text x="${FIGURES_LEFT}" y="${text}">${escape(formatValue(ours, metric.unit))}</text>
-<text x="${WIDTH - 16}" y="${text}" text-anchor="end">${escape(formatValue(theirs, metric.unit))}</text>`;
+${cell(TIMES_RIGHT, times)}
+${cell(OURS_RIGHT, formatValue(ours, metric.unit))}
+${cell(THEIRS_RIGHT, formatValue(theirs, metric.unit))}`;
 }
 
 function gridLine(times: number, bottom: number): string {
