@@ -1,1 +1,31 @@
+export {
+  type Path,
+  formatMailbox,
+  isAddressLiteral,
+  isHostname,
+  parseMailbox,
+  parsePath,
+} from './address.ts';
+export { type ClientName, type NamedClient, UNKNOWN_CLIENT, findClientName } from './client-name.ts';
+export type { SmtpPorts } from './conversation.ts';
+export { NetworkSyntaxError, compileNetworks } from './networks.ts';
 export * from './ports.ts';
+export { formatMailDate } from './received.ts';
+export { type RelayClient, type RelayVerdict, type RoutingRules, relayVerdict } from './relay.ts';
+export { type Reply, formatReply } from './reply.ts';
+export { type ListRun, evaluateLists } from './restrictions/evaluate.ts';
+export type {
+  Decision,
+  RestrictionClass,
+  RestrictionInput,
+  RestrictionWord,
+  TraceStep,
+  WordVerdict,
+} from './restrictions/types.ts';
+export {
+  RESTRICTIONS_WITH_ARGUMENT,
+  RESTRICTION_WORDS,
+  SUPPORTED_RESTRICTIONS,
+} from './restrictions/words.ts';
+export { SmtpSession, type SmtpSessionOptions } from './session.ts';
+export * from './settings.ts';

@@ -1,0 +1,91 @@
+// EHLO and HELO (RFC 5321 §4.1.1.1): who the client says it is, and what we offer.
+
+import {
+  type Command,
+  type CommandWord,
+  type Conversation,
+  type Outcome,
+  failed,
+  offeredMechanisms,
+  ok,
+  resetTransaction,
+  saslActive,
+} from '../conversation.ts';
+import { refusal } from '../policy.ts';
+import { type Reply, plainReply, printable } from '../reply.ts';
+
+/** POSTFIX: characters that would break `Received:` or the log. */
+const UNSAFE = /[ <>()\\";@]/g;
+
+function greet(
+  verb: 'EHLO' | 'HELO',
+  conversation: Conversation,
+  words: readonly CommandWord[],
+): Outcome | Promise<Outcome> {
+  if (words.length < 2) return failed(plainReply(501, `Syntax: ${verb} hostname`));
+  const name = printable(
+    words
+      .slice(1)
+      .map((word) => word.text)
+      .join(' '),
+  ).replace(UNSAFE, '?');
+  if (conversation.settings.delayReject) return accept(verb, conversation, name);
+  const refused = refusal(conversation, { moment: 'helo', helo: name });
+  if (refused instanceof Promise) {
+    return refused.then((reply) => (reply === undefined ? accept(verb, conversation, name) : failed(reply)));
+  }
+  return refused === undefined ? accept(verb, conversation, name) : failed(refused);
+}
+
+function accept(verb: 'EHLO' | 'HELO', conversation: Conversation, name: string): Outcome {
+  resetTransaction(conversation);
+  conversation.helo = name;
+  conversation.protocol = verb === 'EHLO' ? 'ESMTP' : 'SMTP';
+  if (verb === 'HELO') return ok(plainReply(250, conversation.settings.myhostname));
+  return ok(ehloReply(conversation));
+}
+
+/** POSTFIX: the order of keywords. */
+export function ehloReply(conversation: Conversation): Reply {
+  const { settings, tls } = conversation;
+  const off = settings.discardEhloKeywords;
+  const lines = [settings.myhostname];
+  const offer = (line: string, keyword = line): void => {
+    if (!off.has(keyword.toLowerCase())) lines.push(line);
+  };
+  offer('PIPELINING');
+  offer(settings.messageSizeLimit > 0 ? `SIZE ${settings.messageSizeLimit}` : 'SIZE', 'SIZE');
+  if (!settings.disableVrfyCommand) offer('VRFY');
+  offer('ETRN');
+  if (settings.tlsSecurityLevel !== 'none' && tls === undefined && conversation.tlsAvailable)
+    offer('STARTTLS');
+  if (saslActive(conversation) && (!settings.tlsAuthOnly || tls !== undefined)) {
+    const mechanisms = offeredMechanisms(conversation).join(' ');
+    if (mechanisms !== '') {
+      offer(`AUTH ${mechanisms}`, 'AUTH');
+      if (settings.brokenSaslAuthClients) offer(`AUTH=${mechanisms}`, 'AUTH');
+    }
+  }
+  offer('ENHANCEDSTATUSCODES');
+  offer('8BITMIME');
+  offer('DSN');
+  if (settings.smtputf8Enable) offer('SMTPUTF8');
+  offer('CHUNKING');
+  return plainReply(250, ...lines);
+}
+
+export const ehlo: Command = {
+  verb: 'EHLO',
+  beforeTls: true,
+  endsGroup: true,
+  junk: true,
+  run: (conversation, words) => greet('EHLO', conversation, words),
+};
+
+export const helo: Command = {
+  verb: 'HELO',
+  beforeTls: true,
+  endsGroup: true,
+  junk: true,
+  run: (conversation, words) => greet('HELO', conversation, words),
+};

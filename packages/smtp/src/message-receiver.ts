@@ -1,0 +1,241 @@
+// Takes one message from the client into the queue: the data of DATA or of BDAT's chunks, cleaned, counted, measured
+// and written on as it comes. What is wrong with it is remembered, the rest is swallowed, and `finish` says so.
+//
+// Whoever opened a receiver ends it with `finish` or `abort`. Neither throws; faults of the queue become replies.
+
+import { DotReader } from '@postcote/wire';
+import type { ClientName } from './client-name.ts';
+import type { Conversation, Transaction } from './conversation.ts';
+import { HopCounter } from './hop-counter.ts';
+import { refusal } from './policy.ts';
+import { type AcceptedEnvelope, AcceptError, type IncomingMessage } from './ports.ts';
+import { formatReceived } from './received.ts';
+import { type Reply, printable, reply } from './reply.ts';
+
+const TOO_BIG = reply(552, '3.4', 'Error: message file too big');
+const TOO_MANY_HOPS = reply(554, '4.0', 'Error: too many hops');
+const WRITE_ERROR = reply(451, '3.0', 'Error: queue file write error');
+
+/** What the client is told of an error of the queue; unexpected ones are temporary too. */
+export function queueErrorReply(error: unknown): Reply {
+  if (error instanceof AcceptError) {
+    if (error.code === 'noSpace') return reply(452, '3.1', 'Insufficient system storage');
+    if (error.code === 'loop') return reply(451, '6.0', 'Error: alias expansion error');
+  }
+  return WRITE_ERROR;
+}
+
+export interface MessageForm {
+  /** DATA; false for BDAT. */
+  readonly dotStuffed: boolean;
+}
+
+export class MessageReceiver {
+  readonly #conversation: Conversation;
+  readonly #writer: IncomingMessage;
+  readonly #reader: DotReader;
+  readonly #hops = new HopCounter();
+  #refusal: Reply | undefined;
+  #waiting: Promise<void> | undefined;
+  #over = false;
+
+  /** The message, open in the queue with its `Received:` written; or the reply that says why not. */
+  static async open(
+    conversation: Conversation,
+    transaction: Transaction,
+    form: MessageForm,
+  ): Promise<MessageReceiver | Reply> {
+    try {
+      const client = conversation.client instanceof Promise ? await conversation.client : conversation.client;
+      const writer = await conversation.ports.queue.begin(envelopeOf(conversation, transaction, client));
+      logClient(conversation, writer.queueId);
+      const receiver = new MessageReceiver(conversation, writer, form);
+      receiver.#write(
+        Buffer.from(receivedOf(conversation, transaction, { client, queueId: writer.queueId })),
+      );
+      return receiver;
+    } catch (error) {
+      logFailure(conversation, 'NOQUEUE', error);
+      return queueErrorReply(error);
+    }
+  }
+
+  private constructor(conversation: Conversation, writer: IncomingMessage, form: MessageForm) {
+    this.#conversation = conversation;
+    this.#writer = writer;
+    this.#reader = new DotReader(form);
+  }
+
+  get queueId(): string {
+    return this.#writer.queueId;
+  }
+
+  /** Octets of the message so far. */
+  get size(): number {
+    return this.#reader.size;
+  }
+
+  /** DATA: the end of the message was seen. */
+  get ended(): boolean {
+    return this.#reader.ended;
+  }
+
+  /** Set while the queue has more than enough to write; never rejects. */
+  get waiting(): Promise<void> | undefined {
+    return this.#waiting;
+  }
+
+  /** Takes octets; the answer is how many belonged to the message. */
+  push(chunk: Buffer): number {
+    return this.#reader.push(chunk, this.#emit);
+  }
+
+  readonly #emit = (piece: Buffer): void => {
+    if (this.#refusal !== undefined) return;
+    const { messageSizeLimit, hopcountLimit } = this.#conversation.settings;
+    if (messageSizeLimit > 0 && this.#reader.size > messageSizeLimit) {
+      this.#warn(`${this.queueId}: queue file size limit exceeded`);
+      this.#refuse(TOO_BIG);
+      return;
+    }
+    this.#hops.push(piece);
+    // POSTFIX: our own `Received:` counts.
+    if (this.#hops.count + 1 >= hopcountLimit) {
+      this.#warn(`${this.queueId}: message rejected: hopcount exceeded`);
+      this.#refuse(TOO_MANY_HOPS);
+      return;
+    }
+    this.#write(piece);
+  };
+
+  #write(piece: Buffer): void {
+    const wait = this.#writer.write(piece);
+    if (wait === undefined) return;
+    const settled: Promise<void> = wait
+      .then(
+        () => undefined,
+        (error: unknown) => this.#fail(error),
+      )
+      .then(() => {
+        if (this.#waiting === settled) this.#waiting = undefined;
+      });
+    this.#waiting = settled;
+  }
+
+  /** The reply at the end of the message. 250 means that it is durable. */
+  async finish(): Promise<Reply> {
+    this.#reader.finish(this.#emit);
+    if (this.#waiting !== undefined) await this.#waiting;
+    const problem =
+      this.#refusal ?? this.#lineEnds() ?? (await refusal(this.#conversation, { moment: 'endOfData' }));
+    if (problem !== undefined) {
+      await this.abort();
+      return problem;
+    }
+    this.#over = true;
+    try {
+      await this.#writer.commit();
+      return reply(250, '0.0', `Ok: queued as ${this.queueId}`);
+    } catch (error) {
+      logFailure(this.#conversation, this.queueId, error);
+      return queueErrorReply(error);
+    }
+  }
+
+  /** Leaves nothing behind. */
+  async abort(): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    await this.#writer.abort();
+  }
+
+  #refuse(value: Reply): void {
+    this.#refusal ??= value;
+    // The octets still to come are swallowed; what was written need not wait for them.
+    void this.abort();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    logFailure(this.#conversation, this.queueId, error);
+    this.#refuse(queueErrorReply(error));
+  }
+
+  #lineEnds(): Reply | undefined {
+    const { settings } = this.#conversation;
+    if (this.#reader.bareNewlines === 0 || settings.forbidBareNewline !== 'reject') return undefined;
+    this.#warn(`${this.queueId}: message rejected: bare <LF> received`);
+    return reply(
+      settings.forbidBareNewlineRejectCode,
+      '5.2',
+      `${settings.myhostname} Error: bare <LF> received`,
+    );
+  }
+
+  #warn(text: string): void {
+    this.#conversation.log('warn', () => `warning: ${text}`);
+  }
+}
+
+function envelopeOf(
+  conversation: Conversation,
+  transaction: Transaction,
+  client: ClientName,
+): Omit<AcceptedEnvelope, 'messageSize'> {
+  const { peer, login, protocol } = conversation;
+  const { sender, parameters, recipients } = transaction;
+  return {
+    sender: sender.address,
+    recipients: recipients.map(({ envelope }) => envelope),
+    smtpUtf8: parameters.smtpUtf8,
+    ...(parameters.bodyType === undefined ? {} : { bodyType: parameters.bodyType }),
+    ...(parameters.ret === undefined ? {} : { ret: parameters.ret }),
+    ...(parameters.envelopeId === undefined ? {} : { envelopeId: parameters.envelopeId }),
+    client: {
+      address: peer.remoteAddress,
+      port: peer.remotePort,
+      name: client.name,
+      reverseName: client.reverseName,
+    },
+    helo: conversation.helo ?? '',
+    protocol,
+    ...(login === undefined ? {} : { saslMethod: login.method, saslUser: login.user }),
+  };
+}
+
+function receivedOf(
+  conversation: Conversation,
+  transaction: Transaction,
+  { client, queueId }: { readonly client: ClientName; readonly queueId: string },
+): string {
+  const { settings, peer, tls, login, protocol, ports } = conversation;
+  const only = transaction.recipients.length === 1 ? transaction.recipients[0]?.path.mailbox : undefined;
+  return formatReceived(
+    {
+      // POSTFIX: a client that never said HELO is called by its name.
+      helo: conversation.helo ?? client.name,
+      clientName: client.name,
+      clientAddress: peer.remoteAddress,
+      tls,
+      saslUser: login?.user,
+      protocol,
+      smtpUtf8: transaction.parameters.smtpUtf8,
+      queueId,
+      ...(only === undefined ? {} : { recipient: only }),
+      date: ports.clock.now(),
+    },
+    settings,
+  );
+}
+
+/** `QUEUEID: client=name[address], sasl_method=PLAIN, sasl_username=user`. */
+function logClient({ log, login }: Conversation, queueId: string): void {
+  const sasl =
+    login === undefined ? '' : `, sasl_method=${login.method}, sasl_username=${printable(login.user)}`;
+  log('info', (client) => `${queueId}: client=${client}${sasl}`);
+}
+
+function logFailure({ log, sessionId }: Conversation, queueId: string, error: unknown): void {
+  const text = printable(error instanceof Error ? error.message : String(error));
+  log('warn', () => `warning: ${queueId}: message not accepted: ${text} (session ${sessionId})`);
+}

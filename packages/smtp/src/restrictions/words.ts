@@ -1,0 +1,23 @@
+// The table of restriction words. A word that is not here is not understood: the composition root refuses to start
+// on it (`checkSettings`), because a list with a hole in it decides who may send.
+
+import { BASIC_WORDS } from './words-basic.ts';
+import { DNS_WORDS } from './words-dns.ts';
+import type { RestrictionWord } from './types.ts';
+
+export const RESTRICTION_WORDS: ReadonlyMap<string, RestrictionWord> = new Map(
+  [...BASIC_WORDS, ...DNS_WORDS].map((row) => [row.word, row]),
+);
+
+/** Stands before another word: that word's refusal becomes a log line. */
+export const WARN_IF_REJECT = 'warn_if_reject';
+
+export const SUPPORTED_RESTRICTIONS: ReadonlySet<string> = new Set([
+  ...RESTRICTION_WORDS.keys(),
+  WARN_IF_REJECT,
+]);
+
+/** Words that take an argument of their own (`reject_rbl_client zen.example`). */
+export const RESTRICTIONS_WITH_ARGUMENT: ReadonlySet<string> = new Set(
+  [...RESTRICTION_WORDS.values()].filter((row) => row.argument !== 'none').map((row) => row.word),
+);

@@ -1,0 +1,656 @@
+// One SMTP session (RFC 5321), as Postfix's smtpd holds it: bytes in, replies out, over a `SessionHost`.
+//
+// The pump takes one thing after another out of what arrived: a command line, a line of a SASL exchange, a piece of a
+// message. Whatever has to wait (DNS, tables, password, queue) stops the pump, not the connection: input queues up to
+// a limit, and commands keep their order. Replies of one pipelined group leave in one write.
+//
+// Nothing a client sends throws; a fault of ours is a 451 and a log line, and the session goes on.
+
+import { isUtf8 } from 'node:buffer';
+import { LineFramer, type Peer, type ProtocolSession, type SessionHost, type TlsInfo } from '@postcote/wire';
+import { type ClientName, type NamedClient, UNKNOWN_CLIENT, findClientName } from './client-name.ts';
+import { splitCommandLine } from './command-line.ts';
+import { continueSasl } from './commands/auth.ts';
+import { COMMANDS } from './commands/table.ts';
+import {
+  type Command,
+  type Conversation,
+  type Next,
+  type Outcome,
+  type SmtpPorts,
+  type Transaction,
+  failed,
+  resetTransaction,
+} from './conversation.ts';
+import { MessageReceiver } from './message-receiver.ts';
+import { refusal } from './policy.ts';
+import { type Reply, formatReply, plainReply, printable, reply, softened } from './reply.ts';
+import type { Decision } from './restrictions/types.ts';
+import { CommandCounts, SessionLog } from './session-log.ts';
+import type { SmtpSettings } from './settings.ts';
+
+export interface SmtpSessionOptions {
+  readonly host: SessionHost;
+  readonly peer: Peer;
+  /** Of a connection that began with TLS. */
+  readonly tls: TlsInfo | undefined;
+  readonly settings: SmtpSettings;
+  readonly ports: SmtpPorts;
+  readonly sessionId: string;
+  /** Whether the host can do `startTls`. Default true. */
+  readonly tlsAvailable?: boolean;
+}
+
+type Mode =
+  | { readonly kind: 'command' }
+  | { readonly kind: 'sasl'; readonly exchange: Extract<Next, { kind: 'sasl' }> }
+  | { readonly kind: 'data'; readonly message: MessageReceiver }
+  | { left: number; readonly kind: 'chunk'; readonly chunk: Extract<Next, { kind: 'bdat' }> }
+  | { readonly kind: 'tls' }
+  | { readonly kind: 'over' };
+
+const COMMAND: Mode = { kind: 'command' };
+const OVER: Mode = { kind: 'over' };
+
+/** Octets of unread input at which reading stops. */
+const INPUT_LIMIT = 64 * 1024;
+/** Octets of replies that are collected at most. */
+const OUTPUT_LIMIT = 16 * 1024;
+/** Replies do not wait longer than this for the rest of their group. */
+const REPLY_DELAY = 5000;
+
+const UNKNOWN = 'UNKNOWN';
+const END_OF_MESSAGE = 'END-OF-MESSAGE';
+
+const BAD_SYNTAX = reply(500, '5.2', 'Error: bad syntax');
+const BAD_UTF8 = reply(500, '5.2', 'Error: bad UTF-8 syntax');
+const CHUNK_TOO_BIG = reply(552, '3.4', 'Chunk exceeds message size limit');
+const TOO_LONG = reply(500, '5.2', 'Error: line too long');
+const SASL_TOO_LONG = reply(500, '5.6', 'SASL response limit exceeded');
+const NOT_RECOGNIZED = reply(500, '5.2', 'Error: command not recognized');
+const STARTTLS_FIRST = reply(530, '7.0', 'Must issue a STARTTLS command first');
+const GOODBYE = reply(221, '7.0', 'Error: I can break rules, too. Goodbye.');
+const NOOP_OK = reply(250, '0.0', 'Ok');
+const SYNCHRONIZATION = reply(554, '5.0', 'Error: SMTP protocol synchronization');
+const FAULT = reply(451, '3.0', 'Error: internal error');
+
+export class SmtpSession implements ProtocolSession {
+  readonly #host: SessionHost;
+  readonly #settings: SmtpSettings;
+  readonly #conversation: Conversation;
+  readonly #lines: SessionLog;
+  readonly #counts = new CommandCounts();
+  readonly #framer: LineFramer;
+  #mode: Mode = COMMAND;
+  /** What is being waited for; the pump stands meanwhile. */
+  #waits = 0;
+  /** The client does not take our replies. */
+  #draining = false;
+  #paused = false;
+  #stopping = false;
+  #errors = 0;
+  #junk = 0;
+  #running: Command | undefined;
+  /** The message of BDAT, from its first chunk to its last. */
+  #chunked: MessageReceiver | undefined;
+  #out = '';
+  #outSince = 0;
+
+  constructor(options: SmtpSessionOptions) {
+    const { host, peer, settings, ports } = options;
+    this.#host = host;
+    this.#settings = settings;
+    this.#lines = new SessionLog(ports.log, settings.program, peer);
+    this.#framer = new LineFramer({
+      maxLength: Math.max(settings.lineLengthLimit, settings.saslResponseLimit),
+    });
+    const lines = this.#lines;
+    this.#conversation = {
+      settings,
+      ports,
+      peer,
+      sessionId: options.sessionId,
+      tls: options.tls,
+      tlsAvailable: options.tlsAvailable ?? true,
+      client: UNKNOWN_CLIENT,
+      helo: undefined,
+      protocol: 'SMTP',
+      login: undefined,
+      failedLogins: 0,
+      transaction: undefined,
+      chunking: 'none',
+      improperPipelining: false,
+      accessDenied: false,
+      where: 'CONNECT',
+      log: (level, message) => lines.write(level, message),
+      lastDecision: undefined,
+    };
+  }
+
+  /** What the restriction lists decided last. */
+  get lastDecision(): Decision | undefined {
+    return this.#conversation.lastDecision;
+  }
+
+  start(): void {
+    this.#host.setIdleTimeout(this.#settings.timeout);
+    this.#lines.write('info', (client) => `connect from ${client}`);
+    this.#logTls(this.#conversation.tls);
+    this.#nameClient();
+    const greeting = plainReply(220, this.#settings.banner);
+    if (this.#settings.delayReject || this.#settings.restrictions.client.length === 0) {
+      // The name is looked up meanwhile: nobody waits for it who does not need it.
+      this.#say(greeting);
+      this.#flush();
+      return;
+    }
+    this.#wait(this.#judgeClient(), (refused) => {
+      this.#conversation.accessDenied = refused !== undefined;
+      this.#say(refused ?? greeting);
+    });
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#mode.kind === 'over' || this.#mode.kind === 'tls') return;
+    this.#framer.push(chunk);
+    if (this.#waits === 0) this.#pump();
+    this.#throttle();
+  }
+
+  secured(tls: TlsInfo): void {
+    if (this.#mode.kind !== 'tls') return;
+    // RFC 3207 §4.2: nothing known from before counts.
+    const conversation = this.#conversation;
+    this.#framer.discard();
+    resetTransaction(conversation);
+    conversation.tls = tls;
+    conversation.helo = undefined;
+    conversation.protocol = 'SMTP';
+    conversation.login = undefined;
+    this.#logTls(tls);
+    this.#mode = COMMAND;
+    this.#host.setIdleTimeout(this.#settings.timeout);
+    if (this.#stopping) this.#sayGoodbye();
+  }
+
+  ended(reason: string): void {
+    if (this.#mode.kind === 'over') return;
+    if (this.#mode.kind === 'tls') {
+      this.#lines.write('info', (client) => `SSL_accept error from ${client}: ${printable(reason)}`);
+    }
+    this.#logEnd('lost connection');
+    this.#end();
+  }
+
+  timedOut(): void {
+    // While something is being waited for it is not the client who is slow.
+    if (this.#mode.kind === 'over' || (this.#waits > 0 && !this.#draining)) return;
+    this.#logEnd('timeout');
+    this.#say(reply(421, '4.2', `${this.#settings.myhostname} Error: timeout exceeded`));
+    this.#close();
+  }
+
+  shutDown(): void {
+    this.#stopping = true;
+    if (this.#waits === 0 && (this.#mode.kind === 'command' || this.#mode.kind === 'sasl'))
+      this.#sayGoodbye();
+  }
+
+  // ---- The pump ------------------------------------------------------------------------------------------------
+
+  #pump(): void {
+    while (this.#waits === 0) {
+      let moved: boolean;
+      try {
+        moved = this.#step();
+      } catch (error) {
+        this.#fault(error);
+        moved = true;
+      }
+      if (!moved) break;
+    }
+    if (this.#waits === 0 || this.#out.length > OUTPUT_LIMIT || this.#repliesAreLate()) this.#flush();
+  }
+
+  /** Takes one thing out of the input; false when there is none, or too little. */
+  #step(): boolean {
+    const mode = this.#mode;
+    switch (mode.kind) {
+      case 'over':
+      case 'tls':
+        return false;
+      case 'data':
+        return this.#readData(mode.message);
+      case 'chunk':
+        return this.#readChunk(mode);
+      case 'command':
+      case 'sasl': {
+        if (this.#stopping) {
+          this.#sayGoodbye();
+          return false;
+        }
+        const framed = this.#framer.next();
+        if (framed === undefined) return false;
+        if (mode.kind === 'sasl')
+          this.#runSasl(mode.exchange, framed.kind === 'line' ? framed.line : undefined);
+        else if (framed.kind === 'tooLong' || framed.line.length > this.#settings.lineLengthLimit)
+          this.#refuse(TOO_LONG);
+        else if (framed.terminator === 'lf' && this.#settings.forbidBareNewline === 'reject')
+          this.#refuseBareNewline();
+        else this.#runLine(framed.line);
+        return true;
+      }
+    }
+  }
+
+  /** Stops the pump until `work` has settled. */
+  #wait<T>(work: Promise<T>, then: (value: T) => void): void {
+    this.#waits++;
+    work.then(
+      (value) => {
+        this.#waits--;
+        if (this.#mode.kind === 'over') return;
+        try {
+          then(value);
+        } catch (error) {
+          this.#fault(error);
+        }
+        this.#goOn();
+      },
+      (error: unknown) => {
+        this.#waits--;
+        if (this.#mode.kind === 'over') return;
+        this.#fault(error);
+        this.#goOn();
+      },
+    );
+  }
+
+  #goOn(): void {
+    if (this.#waits === 0) this.#pump();
+    this.#throttle();
+  }
+
+  #throttle(): void {
+    if (this.#mode.kind === 'over' || this.#mode.kind === 'tls') return;
+    const full = this.#waits > 0 && this.#framer.pending > INPUT_LIMIT;
+    if (full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.#host.pause();
+    else this.#host.resume();
+  }
+
+  // ---- Commands ------------------------------------------------------------------------------------------------
+
+  #runLine(line: Buffer): void {
+    if (this.#settings.smtputf8Enable && !isUtf8(line)) return this.#refuse(BAD_UTF8);
+    const text = line.toString(this.#settings.smtputf8Enable ? 'utf8' : 'latin1');
+    const words = splitCommandLine(text);
+    const first = words[0]?.text;
+    if (first === undefined || text.includes('\0')) return this.#refuse(BAD_SYNTAX);
+    const verb = first.toUpperCase();
+    if (this.#settings.noopCommands.has(verb)) {
+      this.#say(NOOP_OK);
+      return this.#countJunk();
+    }
+    const command = COMMANDS.get(verb);
+    this.#counts.begun(command?.verb ?? UNKNOWN);
+    if (command === undefined) return this.#runUnknown(verb, text);
+    if (this.#conversation.accessDenied && verb !== 'QUIT') return this.#refuseAccess();
+    const { settings, tls } = this.#conversation;
+    if (settings.tlsSecurityLevel === 'encrypt' && tls === undefined && command.beforeTls !== true) {
+      return this.#refuse(STARTTLS_FIRST);
+    }
+    this.#conversation.where = command.verb;
+    if (!this.#keepsGroups(command)) return;
+    this.#running = command;
+    const outcome = command.run(this.#conversation, words);
+    if (outcome instanceof Promise) this.#wait(outcome, (value) => this.#conclude(value));
+    else this.#conclude(outcome);
+  }
+
+  #runUnknown(verb: string, text: string): void {
+    this.#conversation.where = UNKNOWN;
+    // POSTFIX: a header line or an HTTP request: somebody abuses the client to talk to us.
+    if (/^[!-9;-~]+:/.test(verb) || this.#settings.forbiddenCommands.has(verb)) {
+      const shown = printable(text).slice(0, 100);
+      this.#lines.write('warn', (client) => `warning: non-SMTP command from ${client}: ${shown}`);
+      this.#say(GOODBYE);
+      return this.#close();
+    }
+    if (this.#conversation.accessDenied) return this.#refuseAccess();
+    this.#refuse(NOT_RECOGNIZED);
+  }
+
+  /** RFC 2920 §3.1: who pipelines must have asked, and must wait where a group ends. False: the session is over. */
+  #keepsGroups(command: Command): boolean {
+    const conversation = this.#conversation;
+    if (conversation.improperPipelining || this.#framer.pending === 0) return true;
+    const { discardEhloKeywords, forbidUnauthPipelining } = this.#settings;
+    const mayPipeline = conversation.protocol === 'ESMTP' && !discardEhloKeywords.has('pipelining');
+    if (mayPipeline && command.endsGroup !== true) return true;
+    conversation.improperPipelining = true;
+    const shown = escaped(this.#peek(100));
+    this.#lines.write(
+      'info',
+      (client) => `improper command pipelining after ${command.verb} from ${client}: ${shown}`,
+    );
+    if (!forbidUnauthPipelining) return true;
+    this.#say(SYNCHRONIZATION);
+    this.#close();
+    return false;
+  }
+
+  #runSasl(exchange: Extract<Next, { kind: 'sasl' }>, line: Buffer | undefined): void {
+    this.#mode = COMMAND;
+    if (line === undefined || line.length > this.#settings.saslResponseLimit)
+      return this.#conclude(failed(SASL_TOO_LONG));
+    const outcome = continueSasl(
+      this.#conversation,
+      exchange.mechanism,
+      exchange.step.next(line.toString('latin1')),
+    );
+    if (outcome instanceof Promise) this.#wait(outcome, (value) => this.#conclude(value));
+    else this.#conclude(outcome);
+  }
+
+  /** Replies, counts, and does what the command asks for; an erring client waits first. */
+  #conclude(outcome: Outcome): void {
+    if (outcome.next?.kind === 'data') return this.#openMessage(outcome);
+    const { softErrorLimit, errorSleepTime } = this.#settings;
+    const sleep = this.#conversation.ports.clock.sleep;
+    if (
+      outcome.reply === undefined ||
+      this.#errors < softErrorLimit ||
+      errorSleepTime === 0 ||
+      sleep === undefined
+    ) {
+      return this.#answer(outcome);
+    }
+    this.#flush();
+    this.#wait(sleep(errorSleepTime), () => this.#answer(outcome));
+  }
+
+  #answer({ reply: value, ok, next }: Outcome): void {
+    if (value !== undefined) this.#say(value);
+    if (this.#conversation.chunking !== 'receiving') this.#dropChunked();
+    switch (next?.kind) {
+      case 'sasl':
+        this.#mode = { kind: 'sasl', exchange: next };
+        return;
+      case 'data':
+        return;
+      case 'bdat':
+        return this.#openChunk(next);
+      case 'startTls':
+        this.#count(ok);
+        this.#switchToTls();
+        return;
+      case 'close':
+        this.#count(ok);
+        this.#close();
+        return;
+      case 'command':
+      case undefined:
+        this.#count(ok);
+    }
+  }
+
+  #count(ok: boolean): void {
+    const command = this.#running;
+    this.#running = undefined;
+    if (ok && command !== undefined) this.#counts.succeeded(command.verb);
+    if (!ok) this.#errors++;
+    if (command?.junk === true) this.#countJunk();
+    this.#limitErrors();
+  }
+
+  #countJunk(): void {
+    if (this.#junk++ > this.#settings.junkCommandLimit) this.#errors++;
+    this.#limitErrors();
+  }
+
+  /** A refusal outside of any command's own doing. */
+  #refuse(value: Reply): void {
+    this.#running = undefined;
+    this.#conclude(failed(value));
+  }
+
+  #refuseAccess(): void {
+    const { name } =
+      this.#conversation.client instanceof Promise ? UNKNOWN_CLIENT : this.#conversation.client;
+    this.#refuse(
+      reply(503, '7.0', `Error: access denied for ${name}[${this.#conversation.peer.remoteAddress}]`),
+    );
+  }
+
+  #refuseBareNewline(): void {
+    const { forbidBareNewlineRejectCode, myhostname } = this.#settings;
+    this.#refuse(reply(forbidBareNewlineRejectCode, '5.2', `${myhostname} Error: bare <LF> received`));
+  }
+
+  #limitErrors(): void {
+    if (this.#mode.kind === 'over' || this.#errors < this.#settings.hardErrorLimit) return;
+    this.#logEnd('too many errors');
+    this.#say(reply(421, '7.0', `${this.#settings.myhostname} Error: too many errors`));
+    this.#close();
+  }
+
+  // ---- Messages ------------------------------------------------------------------------------------------------
+
+  /** 354 is said when the queue has opened the message, so that its refusal is no lie. */
+  #openMessage(outcome: Outcome): void {
+    const { transaction } = this.#conversation;
+    if (transaction === undefined) return this.#refuse(FAULT);
+    this.#wait(this.#open(transaction, { dotStuffed: true }), (message) => {
+      if (!(message instanceof MessageReceiver)) return this.#conclude(failed(message));
+      this.#answer(outcome);
+      this.#mode = { kind: 'data', message };
+    });
+  }
+
+  #openChunk(chunk: Extract<Next, { kind: 'bdat' }>): void {
+    const { transaction } = this.#conversation;
+    const { messageSizeLimit } = this.#settings;
+    if (chunk.refused !== undefined || transaction === undefined) return this.#startChunk(chunk);
+    if (this.#chunked !== undefined) {
+      const fits = messageSizeLimit === 0 || this.#chunked.size + chunk.size <= messageSizeLimit;
+      return fits ? this.#startChunk(chunk) : this.#failChunk(chunk, CHUNK_TOO_BIG);
+    }
+    this.#wait(this.#open(transaction, { dotStuffed: false }), (message) => {
+      if (!(message instanceof MessageReceiver)) return this.#failChunk(chunk, message);
+      this.#chunked = message;
+      this.#startChunk(chunk);
+    });
+  }
+
+  #startChunk(chunk: Extract<Next, { kind: 'bdat' }>): void {
+    this.#mode = { kind: 'chunk', chunk, left: chunk.size };
+  }
+
+  #failChunk(chunk: Extract<Next, { kind: 'bdat' }>, refused: Reply): void {
+    this.#conversation.chunking = 'failed';
+    this.#dropChunked();
+    this.#startChunk({ ...chunk, refused });
+  }
+
+  #dropChunked(): void {
+    void this.#chunked?.abort();
+    this.#chunked = undefined;
+  }
+
+  async #open(
+    transaction: Transaction,
+    form: { readonly dotStuffed: boolean },
+  ): Promise<MessageReceiver | Reply> {
+    const message = await MessageReceiver.open(this.#conversation, transaction, form);
+    if (this.#mode.kind === 'over' && message instanceof MessageReceiver) await message.abort();
+    return message;
+  }
+
+  #readData(message: MessageReceiver): boolean {
+    const octets = this.#framer.takeRest();
+    if (octets.length === 0) return false;
+    const taken = message.push(octets);
+    if (taken < octets.length) this.#framer.push(octets.subarray(taken));
+    if (message.ended) this.#finishMessage(message, (value) => value);
+    else if (message.waiting !== undefined) this.#wait(message.waiting, () => {});
+    return true;
+  }
+
+  #readChunk(mode: Extract<Mode, { kind: 'chunk' }>): boolean {
+    const { chunk } = mode;
+    const octets = this.#framer.takeUpTo(mode.left);
+    if (octets.length === 0 && mode.left > 0) return false;
+    mode.left -= octets.length;
+    const message = chunk.refused === undefined ? this.#chunked : undefined;
+    if (octets.length > 0) message?.push(octets);
+    if (message?.waiting !== undefined) this.#wait(message.waiting, () => {});
+    if (mode.left > 0) return true;
+    this.#mode = COMMAND;
+    if (message === undefined) this.#conclude(failed(chunk.refused ?? FAULT));
+    else if (!chunk.last) this.#conclude({ ok: true, reply: reply(250, '0.0', `Ok: ${chunk.size} bytes`) });
+    else {
+      this.#chunked = undefined;
+      this.#finishMessage(message, (value) => withSize(value, message));
+    }
+    return true;
+  }
+
+  #finishMessage(message: MessageReceiver, wording: (value: Reply) => Reply): void {
+    // From here on the message is the queue's: a broken connection no longer takes it back.
+    this.#mode = COMMAND;
+    this.#conversation.where = END_OF_MESSAGE;
+    this.#wait(message.finish(), (value) => {
+      resetTransaction(this.#conversation);
+      const accepted = value.code < 300;
+      if (accepted) this.#errors = this.#junk = 0;
+      this.#conclude({ reply: accepted ? wording(value) : value, ok: accepted });
+    });
+  }
+
+  // ---- The client ----------------------------------------------------------------------------------------------
+
+  #nameClient(): void {
+    const { ports, peer } = this.#conversation;
+    if (!this.#settings.peernameLookup) {
+      this.#lines.named(UNKNOWN_CLIENT);
+      return;
+    }
+    const settle = ({ client, warning }: NamedClient): ClientName => {
+      this.#conversation.client = client;
+      this.#lines.named(client, warning);
+      return client;
+    };
+    this.#conversation.client = findClientName(ports.dns, peer.remoteAddress).then(settle, () =>
+      settle({ client: UNKNOWN_CLIENT }),
+    );
+  }
+
+  async #judgeClient(): Promise<Reply | undefined> {
+    await this.#conversation.client;
+    return refusal(this.#conversation, { moment: 'connect' });
+  }
+
+  #switchToTls(): void {
+    this.#flush();
+    this.#framer.discard();
+    this.#mode = { kind: 'tls' };
+    this.#host.startTls();
+  }
+
+  #logTls(tls: TlsInfo | undefined): void {
+    if (tls === undefined || this.#settings.tlsLoglevel < 1) return;
+    const exchange = tls.keyExchange === undefined ? '' : ` key-exchange ${tls.keyExchange}`;
+    const facts = `${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)${exchange}`;
+    this.#lines.write('info', (client) => `Anonymous TLS connection established from ${client}: ${facts}`);
+  }
+
+  // ---- Output and the end --------------------------------------------------------------------------------------
+
+  #say(value: Reply): void {
+    if (this.#out === '') this.#outSince = this.#conversation.ports.clock.now().getTime();
+    this.#out += formatReply(this.#settings.softBounce ? softened(value) : value);
+  }
+
+  #repliesAreLate(): boolean {
+    return this.#out !== '' && this.#conversation.ports.clock.now().getTime() - this.#outSince > REPLY_DELAY;
+  }
+
+  #flush(): void {
+    if (this.#out === '' || this.#mode.kind === 'over') return;
+    const text = this.#out;
+    this.#out = '';
+    if (this.#host.write(text) || this.#draining) return;
+    this.#draining = true;
+    this.#wait(this.#host.drained(), () => {
+      this.#draining = false;
+    });
+  }
+
+  #sayGoodbye(): void {
+    if (this.#mode.kind === 'over') return;
+    this.#say(reply(421, '3.2', `${this.#settings.myhostname} Service shutting down`));
+    this.#close();
+  }
+
+  #close(): void {
+    this.#flush();
+    this.#end();
+    this.#host.close();
+  }
+
+  /** The session is over: nothing half-done stays behind. */
+  #end(): void {
+    const mode = this.#mode;
+    if (mode.kind === 'over') return;
+    this.#mode = OVER;
+    if (mode.kind === 'data') void mode.message.abort();
+    this.#dropChunked();
+    this.#framer.discard();
+    const counts = this.#counts.format();
+    this.#lines.write('info', (client) => `disconnect from ${client}${counts}`);
+  }
+
+  /** `lost connection after DATA (1234 bytes) from name[address]`. */
+  #logEnd(reason: 'lost connection' | 'timeout' | 'too many errors'): void {
+    const mode = this.#mode;
+    let { where } = this.#conversation;
+    if (mode.kind === 'data') where = `DATA (${mode.message.size} bytes)`;
+    else if (mode.kind === 'chunk') where = `BDAT (${this.#chunked?.size ?? 0} bytes)`;
+    // POSTFIX: a client that leaves once its message is through is nothing to speak of.
+    else if (where === END_OF_MESSAGE && reason === 'lost connection') return;
+    this.#lines.write('info', (client) => `${reason} after ${where} from ${client}`);
+  }
+
+  #fault(error: unknown): void {
+    const text = printable(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    const { sessionId } = this.#conversation;
+    this.#lines.write('error', (client) => `error: session ${sessionId} from ${client}: ${text}`);
+    this.#running = undefined;
+    this.#errors++;
+    const inMessage = this.#mode.kind === 'data' || this.#mode.kind === 'chunk';
+    this.#say(inMessage ? reply(421, '3.0', `${this.#settings.myhostname} Server local error`) : FAULT);
+    if (inMessage) this.#close();
+    else this.#limitErrors();
+  }
+
+  /** What waits in the input, without taking it. */
+  #peek(count: number): Buffer {
+    const rest = this.#framer.takeRest();
+    this.#framer.push(rest);
+    return rest.subarray(0, count);
+  }
+}
+
+/** POSTFIX: BDAT's answer tells how much came. */
+function withSize(value: Reply, message: MessageReceiver): Reply {
+  return { ...value, lines: [`Ok: ${message.size} bytes queued as ${message.queueId}`] };
+}
+
+/** Octets as the log shows them: `RSET\r\n`. */
+function escaped(octets: Buffer): string {
+  return printable(
+    octets.toString('latin1').replace(/\r/g, '\\r').replace(/\n/g, '\\n').replace(/\t/g, '\\t'),
+  );
+}

@@ -1,0 +1,210 @@
+// The settings of one SMTP listener: main.cf's parameters with master.cf's overrides applied, as typed values.
+// Names and defaults are Postfix's (camel case); durations are milliseconds. The composition root fills the
+// record from the parsed configuration; nothing here reads files.
+
+export interface RestrictionItem {
+  readonly word: string;
+  /** The word's argument (`reject_rbl_client zen.example`), already expanded. */
+  readonly argument?: string;
+  readonly origin: Origin;
+}
+
+export interface Origin {
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface RestrictionLists {
+  readonly client: readonly RestrictionItem[];
+  readonly helo: readonly RestrictionItem[];
+  readonly sender: readonly RestrictionItem[];
+  readonly relay: readonly RestrictionItem[];
+  readonly recipient: readonly RestrictionItem[];
+  readonly data: readonly RestrictionItem[];
+  readonly endOfData: readonly RestrictionItem[];
+}
+
+export type SaslSecurityOption =
+  | 'noplaintext'
+  | 'noanonymous'
+  | 'noactive'
+  | 'nodictionary'
+  | 'forward_secrecy'
+  | 'mutual_auth';
+
+export interface SmtpSettings {
+  /** Program in log lines: `postfix/smtpd`, or `postfix/submission/smtpd` under `-o syslog_name`. */
+  readonly program: string;
+  readonly myhostname: string;
+  readonly mailName: string;
+  /** `smtpd_banner`, expanded. */
+  readonly banner: string;
+
+  readonly restrictions: RestrictionLists;
+  readonly delayReject: boolean;
+  readonly relayBeforeRecipientRestrictions: boolean;
+  readonly rejectUnlistedRecipient: boolean;
+  readonly heloRequired: boolean;
+  readonly disableVrfyCommand: boolean;
+  readonly strictRfc821Envelopes: boolean;
+  readonly allowUntrustedRouting: boolean;
+  readonly allowPercentHack: boolean;
+  readonly swapBangpath: boolean;
+  readonly peernameLookup: boolean;
+  readonly softBounce: boolean;
+  /** Whether an address is in `mynetworks`; see `compileNetworks`. */
+  readonly isMyNetwork: (address: string) => boolean;
+
+  /** `none`: no TLS; `may`: STARTTLS offered; `encrypt`: required before mail (`smtpd_enforce_tls`). */
+  readonly tlsSecurityLevel: 'none' | 'may' | 'encrypt';
+  /** Implicit TLS from the first octet (submissions, smtps). */
+  readonly tlsWrappermode: boolean;
+  readonly tlsAuthOnly: boolean;
+  readonly tlsReceivedHeader: boolean;
+  readonly tlsLoglevel: number;
+
+  readonly saslAuthEnable: boolean;
+  readonly saslSecurityOptions: ReadonlySet<SaslSecurityOption>;
+  readonly saslTlsSecurityOptions: ReadonlySet<SaslSecurityOption>;
+  readonly saslAuthenticatedHeader: boolean;
+  /** POSTFIX: with `smtpd_sasl_type = dovecot` it changes nothing; kept so that it can be shown. */
+  readonly saslLocalDomain: string;
+  readonly brokenSaslAuthClients: boolean;
+  readonly isSaslException: (address: string) => boolean;
+  readonly saslResponseLimit: number;
+  /** Failed attempts in one session after which it is ended; Postfix knows no such limit. */
+  readonly saslAttemptLimit: number;
+
+  /** Keywords not to announce, lower case (`smtpd_discard_ehlo_keywords`). */
+  readonly discardEhloKeywords: ReadonlySet<string>;
+  readonly smtputf8Enable: boolean;
+  readonly forbiddenCommands: ReadonlySet<string>;
+  readonly noopCommands: ReadonlySet<string>;
+
+  /** 0: no limit. */
+  readonly messageSizeLimit: number;
+  readonly lineLengthLimit: number;
+  readonly hopcountLimit: number;
+  readonly recipientLimit: number;
+  readonly recipientOvershootLimit: number;
+  readonly softErrorLimit: number;
+  readonly hardErrorLimit: number;
+  readonly errorSleepTime: number;
+  readonly junkCommandLimit: number;
+  readonly timeout: number;
+  readonly starttlsTimeout: number;
+  readonly forbidUnauthPipelining: boolean;
+  /** `normalize`: CRLF goes on in place of a bare LF; `reject`: 550 5.5.2. Only CRLF.CRLF ends DATA in either. */
+  readonly forbidBareNewline: 'normalize' | 'reject';
+  readonly forbidBareNewlineRejectCode: number;
+
+  readonly codes: RejectCodes;
+}
+
+/** The `*_reject_code` parameters. */
+export interface RejectCodes {
+  readonly reject: number;
+  readonly defer: number;
+  readonly relayDomains: number;
+  readonly invalidHostname: number;
+  readonly nonFqdn: number;
+  readonly unknownAddress: number;
+  readonly unknownClient: number;
+  readonly unknownHostname: number;
+  readonly mapsRbl: number;
+  readonly plaintext: number;
+  readonly unknownLocalRecipient: number;
+  readonly unknownRelayRecipient: number;
+  readonly unknownVirtualAlias: number;
+  readonly unknownVirtualMailbox: number;
+}
+
+export const DEFAULT_REJECT_CODES: RejectCodes = {
+  reject: 554,
+  defer: 450,
+  relayDomains: 554,
+  invalidHostname: 501,
+  nonFqdn: 504,
+  unknownAddress: 450,
+  unknownClient: 450,
+  unknownHostname: 450,
+  mapsRbl: 554,
+  plaintext: 450,
+  unknownLocalRecipient: 550,
+  unknownRelayRecipient: 550,
+  unknownVirtualAlias: 550,
+  unknownVirtualMailbox: 550,
+};
+
+const BUILT_IN: Origin = { file: '(default)', line: 0 };
+
+/** `smtpd_relay_restrictions` from compatibility level 1 on. */
+export const DEFAULT_RELAY_RESTRICTIONS: readonly RestrictionItem[] = [
+  { word: 'permit_mynetworks', origin: BUILT_IN },
+  { word: 'permit_sasl_authenticated', origin: BUILT_IN },
+  { word: 'defer_unauth_destination', origin: BUILT_IN },
+];
+
+/** Postfix's defaults at the newest compatibility level; `myhostname` is all that has none. */
+export function defaultSmtpSettings(myhostname: string): SmtpSettings {
+  return {
+    program: 'postfix/smtpd',
+    myhostname,
+    mailName: 'Postcote',
+    banner: `${myhostname} ESMTP Postcote`,
+    restrictions: {
+      client: [],
+      helo: [],
+      sender: [],
+      relay: DEFAULT_RELAY_RESTRICTIONS,
+      recipient: [],
+      data: [],
+      endOfData: [],
+    },
+    delayReject: true,
+    relayBeforeRecipientRestrictions: true,
+    rejectUnlistedRecipient: true,
+    heloRequired: false,
+    disableVrfyCommand: false,
+    strictRfc821Envelopes: false,
+    allowUntrustedRouting: false,
+    allowPercentHack: true,
+    swapBangpath: true,
+    peernameLookup: true,
+    softBounce: false,
+    isMyNetwork: () => false,
+    tlsSecurityLevel: 'none',
+    tlsWrappermode: false,
+    tlsAuthOnly: false,
+    tlsReceivedHeader: false,
+    tlsLoglevel: 0,
+    saslAuthEnable: false,
+    saslSecurityOptions: new Set(['noanonymous']),
+    saslTlsSecurityOptions: new Set(['noanonymous']),
+    saslAuthenticatedHeader: false,
+    saslLocalDomain: '',
+    brokenSaslAuthClients: false,
+    isSaslException: () => false,
+    saslResponseLimit: 12_288,
+    saslAttemptLimit: 20,
+    discardEhloKeywords: new Set(),
+    smtputf8Enable: true,
+    forbiddenCommands: new Set(['CONNECT', 'GET', 'POST']),
+    noopCommands: new Set(),
+    messageSizeLimit: 10_240_000,
+    lineLengthLimit: 2048,
+    hopcountLimit: 50,
+    recipientLimit: 1000,
+    recipientOvershootLimit: 1000,
+    softErrorLimit: 10,
+    hardErrorLimit: 20,
+    errorSleepTime: 1000,
+    junkCommandLimit: 100,
+    timeout: 300_000,
+    starttlsTimeout: 300_000,
+    forbidUnauthPipelining: false,
+    forbidBareNewline: 'normalize',
+    forbidBareNewlineRejectCode: 550,
+    codes: DEFAULT_REJECT_CODES,
+  };
+}
