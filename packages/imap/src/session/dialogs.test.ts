@@ -28,14 +28,14 @@ async function play(client: UserClient, dialogs: readonly Dialog[]): Promise<voi
 describe('without a mailbox', () => {
   it('answers what makes no sense', async () => {
     await play(new UserClient(), [
-      ['FOO', 'T BAD Error in IMAP command FOO: Unknown command'],
-      ['LOGIN a b', 'T BAD Error in IMAP command LOGIN: Unknown command'],
-      ['FETCH 1 FLAGS', 'T BAD No mailbox selected'],
-      ['UID FETCH', 'T BAD No mailbox selected'],
-      ['SELECT', 'T BAD Error in IMAP command SELECT: Invalid arguments'],
-      ['SELECT nope', "T NO Mailbox doesn't exist: nope"],
-      ['SELECT "A&B"', 'T NO Mailbox name is not valid mUTF-7'],
-      ['STATUS INBOX ()', 'T BAD Error in IMAP command STATUS: Empty status list'],
+      ['FOO', 'T BAD Error in IMAP command FOO: Unknown command.'],
+      ['LOGIN a b', 'T BAD Error in IMAP command LOGIN: Unknown command.'],
+      ['FETCH 1 FLAGS', 'T BAD No mailbox selected.'],
+      ['UID FETCH', 'T BAD No mailbox selected.'],
+      ['SELECT', 'T BAD Error in IMAP command SELECT: Invalid arguments.'],
+      ['SELECT nope', "T NO Mailbox doesn't exist: nope."],
+      ['SELECT "A&B"', 'T NO Mailbox name is not valid mUTF-7.'],
+      ['STATUS INBOX ()', 'T BAD Error in IMAP command STATUS: Empty status list.'],
       ['NOOP', 'T OK NOOP completed.'],
       ['ENABLE UTF8=ACCEPT', 'T OK Enabled.'],
       ['ID ("name" "x")', '* ID ("name" "postcote")', 'T OK ID completed.'],
@@ -47,7 +47,7 @@ describe('without a mailbox', () => {
     const client = new UserClient();
     for (let at = 1; at < 20; at++) await client.run('FOO');
     expect(await client.run('FOO')).toEqual([
-      'T BAD Error in IMAP command FOO: Unknown command',
+      'T BAD Error in IMAP command FOO: Unknown command.',
       '* BYE Too many invalid IMAP commands.',
     ]);
     expect(client.host.closed).toBe(true);
@@ -58,12 +58,12 @@ describe('without a mailbox', () => {
       ['LIST "" ""', '* LIST (\\Noselect) "/" ""', 'T OK List completed.'],
       ['LIST foo ""', '* LIST (\\Noselect) "/" ""', 'T OK List completed.'],
       ['CREATE Sent', 'T OK Create completed.'],
-      ['CREATE Sent', 'T NO [ALREADYEXISTS] Mailbox already exists'],
+      ['CREATE Sent', 'T NO [ALREADYEXISTS] Mailbox already exists.'],
       ['CREATE A/B/', 'T OK Create completed.'],
-      ['CREATE A/../B', "T NO [CANNOT] Invalid mailbox name: Contains '..' part"],
-      ['CREATE cur', 'T NO [CANNOT] Invalid mailbox name: Contains reserved name'],
-      ['CREATE {3+}\r\na\r\n', 'T NO Mailbox name is not valid mUTF-7'],
-      ['CREATE {3+}\r\na\0b', 'T NO Mailbox name is not valid mUTF-7'],
+      ['CREATE A/../B', "T NO [CANNOT] Invalid mailbox name: Contains '..' part."],
+      ['CREATE cur', 'T NO [CANNOT] Invalid mailbox name: Contains reserved name.'],
+      ['CREATE {3+}\r\na\r\n', 'T NO Mailbox name is not valid mUTF-7.'],
+      ['CREATE {3+}\r\na\0b', 'T NO Mailbox name is not valid mUTF-7.'],
       [
         'LIST "" *',
         '* LIST (\\HasNoChildren) "/" INBOX',
@@ -89,9 +89,9 @@ describe('without a mailbox', () => {
         '* STATUS A/B (MESSAGES 0 UIDNEXT 1)',
         'T OK List completed.',
       ],
-      ['LIST (FOO) "" *', 'T BAD Error in IMAP command LIST: Unknown select options'],
+      ['LIST (FOO) "" *', 'T BAD Error in IMAP command LIST: Unknown select options.'],
       ['SUBSCRIBE A/B', 'T OK Subscribe completed.'],
-      ['SUBSCRIBE nope', "T NO Mailbox doesn't exist: nope"],
+      ['SUBSCRIBE nope', "T NO Mailbox doesn't exist: nope."],
       ['LSUB "" *', '* LSUB () "/" A/B', 'T OK Lsub completed.'],
       ['LSUB "" %', '* LSUB (\\Noselect) "/" A', 'T OK Lsub completed.'],
       ['LIST (SUBSCRIBED) "" *', '* LIST (\\Subscribed) "/" A/B', 'T OK List completed.'],
@@ -100,17 +100,17 @@ describe('without a mailbox', () => {
         '* LIST (\\Noselect) "/" A (CHILDINFO ("SUBSCRIBED"))',
         'T OK List completed.',
       ],
-      ['DELETE A', 'T NO Mailbox has children, delete them first'],
+      ['DELETE A', 'T NO Mailbox has children, delete them first.'],
       ['DELETE A/B', 'T OK Delete completed.'],
       [
         'LIST (SUBSCRIBED) "" * RETURN (CHILDREN)',
         '* LIST (\\Subscribed \\NonExistent \\HasNoChildren) "/" A/B',
         'T OK List completed.',
       ],
-      ['DELETE INBOX', "T NO INBOX can't be deleted"],
-      ['DELETE nope', "T NO [NONEXISTENT] Mailbox doesn't exist: nope"],
-      ['RENAME INBOX x', "T NO [CANNOT] Renaming INBOX isn't supported"],
-      ['RENAME Sent Sent/x', "T NO Can't rename mailbox under its own child"],
+      ['DELETE INBOX', "T NO INBOX can't be deleted."],
+      ['DELETE nope', "T NO [NONEXISTENT] Mailbox doesn't exist: nope."],
+      ['RENAME INBOX x', "T NO [CANNOT] Renaming INBOX isn't supported."],
+      ['RENAME Sent Sent/x', "T NO Can't rename mailbox under its own child."],
       ['RENAME Sent Weg', 'T OK Rename completed.'],
       ['STATUS Weg (UIDNEXT MESSAGES)', '* STATUS Weg (MESSAGES 0 UIDNEXT 1)', 'T OK Status completed.'],
     ]);
@@ -140,8 +140,8 @@ describe('with a mailbox', () => {
       ['FETCH 3 FLAGS', '* 3 FETCH (FLAGS (\\Recent))', 'T OK Fetch completed.'],
       ['UID FETCH 100:* UID', '* 3 FETCH (UID 3)', 'T OK Fetch completed.'],
       ['UID FETCH 100 UID', 'T OK Fetch completed.'],
-      ['FETCH 4 UID', 'T BAD Error in IMAP command FETCH: Invalid messageset'],
-      ['FETCH 1:4 UID', 'T BAD Error in IMAP command FETCH: Invalid messageset'],
+      ['FETCH 4 UID', 'T BAD Error in IMAP command FETCH: Invalid messageset.'],
+      ['FETCH 1:4 UID', 'T BAD Error in IMAP command FETCH: Invalid messageset.'],
       [
         'FETCH 3,1,1:2 UID',
         '* 1 FETCH (UID 1)',
@@ -149,12 +149,12 @@ describe('with a mailbox', () => {
         '* 3 FETCH (UID 3)',
         'T OK Fetch completed.',
       ],
-      ['FETCH 1 ()', 'T BAD Error in IMAP command FETCH: FETCH list is empty'],
-      ['FETCH 1 (FLAGS ALL)', 'T BAD Error in IMAP command FETCH: Unknown parameter: ALL'],
-      ['FETCH 1 BODY[FOO]', 'T BAD Error in IMAP command FETCH: Invalid BODY[..] section'],
-      ['FETCH 1 BODY[', "T BAD Error in IMAP command FETCH: Invalid BODY[..] parameter: Missing ']'"],
+      ['FETCH 1 ()', 'T BAD Error in IMAP command FETCH: FETCH list is empty.'],
+      ['FETCH 1 (FLAGS ALL)', 'T BAD Error in IMAP command FETCH: Unknown parameter: ALL.'],
+      ['FETCH 1 BODY[FOO]', 'T BAD Error in IMAP command FETCH: Invalid BODY[..] section.'],
+      ['FETCH 1 BODY[', "T BAD Error in IMAP command FETCH: Invalid BODY[..] parameter: Missing ']'."],
       ['FETCH 1 BODY.PEEK[7.MIME]', '* 1 FETCH (BODY[7.MIME] {0}', ')', 'T OK Fetch completed.'],
-      ['UID FETCH 4294967296 FLAGS', 'T BAD Error in IMAP command UID FETCH: Invalid uidset'],
+      ['UID FETCH 4294967296 FLAGS', 'T BAD Error in IMAP command UID FETCH: Invalid uidset.'],
     ]);
     expect(store.failNext).toBeTypeOf('function');
     expect((await store.status('INBOX')).unseen).toBe(1);
@@ -176,8 +176,8 @@ describe('with a mailbox', () => {
         '* 2 FETCH (UID 2 FLAGS (\\Recent $label1))',
         'T OK Store completed.',
       ],
-      ['STORE 1 +FLAGS (\\Foo)', 'T BAD Error in IMAP command STORE: Invalid system flag \\FOO'],
-      ['STORE 1 FOO (x)', 'T BAD Error in IMAP command STORE: Invalid arguments'],
+      ['STORE 1 +FLAGS (\\Foo)', 'T BAD Error in IMAP command STORE: Invalid system flag \\FOO.'],
+      ['STORE 1 FOO (x)', 'T BAD Error in IMAP command STORE: Invalid arguments.'],
       ['UID STORE 99 FLAGS (\\Seen)', 'T OK Store completed.'],
       [
         'STORE 1:* FLAGS ()',
@@ -192,7 +192,7 @@ describe('with a mailbox', () => {
     const { client, store } = await withInbox(5);
     await store.create('Box');
     await play(client, [
-      ['COPY 1 nope', "T NO [TRYCREATE] Mailbox doesn't exist: nope"],
+      ['COPY 1 nope', "T NO [TRYCREATE] Mailbox doesn't exist: nope."],
       ['UID COPY 1:2,4 Box', 'T OK [COPYUID 1001 1:2,4 1:3] Copy completed.'],
       ['UID COPY 77 Box', 'T OK No messages found.'],
       [
@@ -294,14 +294,14 @@ describe('with a mailbox', () => {
           'T OK Search completed.',
         ],
         ['SEARCH RETURN (COUNT) DELETED', '* ESEARCH (TAG "T_") COUNT 0', 'T OK Search completed.'],
-        ['SEARCH CHARSET x-nope ALL', 'T NO [BADCHARSET] Unknown charset'],
-        ['SEARCH', 'T BAD Error in IMAP command SEARCH: Missing search parameters'],
-        ['SEARCH FOO', 'T BAD Error in IMAP command SEARCH: Unknown argument FOO'],
-        ['SEARCH OR SEEN', 'T BAD Error in IMAP command SEARCH: Missing argument'],
-        ['SEARCH SINCE bad', 'T BAD Error in IMAP command SEARCH: Invalid search date parameter'],
+        ['SEARCH CHARSET x-nope ALL', 'T NO [BADCHARSET] Unknown charset.'],
+        ['SEARCH', 'T BAD Error in IMAP command SEARCH: Missing search parameters.'],
+        ['SEARCH FOO', 'T BAD Error in IMAP command SEARCH: Unknown argument FOO.'],
+        ['SEARCH OR SEEN', 'T BAD Error in IMAP command SEARCH: Missing argument.'],
+        ['SEARCH SINCE bad', 'T BAD Error in IMAP command SEARCH: Invalid search date parameter.'],
         [
           `SEARCH ${'NOT '.repeat(600)}ALL`,
-          'T BAD Error in IMAP command SEARCH: Search program is too complex',
+          'T BAD Error in IMAP command SEARCH: Search program is too complex.',
         ],
       ].map(([command, ...answer]) => [command as string, ...answer] as const),
     );
@@ -324,17 +324,17 @@ describe('with a mailbox', () => {
         ')',
         'T OK Fetch completed.',
       ],
-      ['APPEND nope {3+}\r\nabc', "T NO [TRYCREATE] Mailbox doesn't exist: nope"],
-      ['APPEND nope {3}', "T NO [TRYCREATE] Mailbox doesn't exist: nope"],
-      ['APPEND INBOX (\\Foo) {3}', 'T BAD Error in IMAP command APPEND: Invalid system flag \\FOO'],
-      ['APPEND INBOX "bad" {3}', 'T BAD Error in IMAP command APPEND: Invalid internal date'],
-      ['APPEND INBOX {0+}\r\n', "T NO Can't save a zero byte message"],
-      ['APPEND INBOX {3+}\r\nabc junk', 'T BAD Error in IMAP command APPEND: Invalid arguments'],
-      ['APPEND INBOX', 'T BAD Error in IMAP command APPEND: Missing message size'],
+      ['APPEND nope {3+}\r\nabc', "T NO [TRYCREATE] Mailbox doesn't exist: nope."],
+      ['APPEND nope {3}', "T NO [TRYCREATE] Mailbox doesn't exist: nope."],
+      ['APPEND INBOX (\\Foo) {3}', 'T BAD Error in IMAP command APPEND: Invalid system flag \\FOO.'],
+      ['APPEND INBOX "bad" {3}', 'T BAD Error in IMAP command APPEND: Invalid internal date.'],
+      ['APPEND INBOX {0+}\r\n', "T NO Can't save a zero byte message."],
+      ['APPEND INBOX {3+}\r\nabc junk', 'T BAD Error in IMAP command APPEND: Invalid arguments.'],
+      ['APPEND INBOX', 'T BAD Error in IMAP command APPEND: Missing message size.'],
     ]);
     store.failNext('commit', new MailboxError('noSpace', 'disk full'));
     await play(client, [
-      ['APPEND INBOX {3+}\r\nabc', 'T NO [OVERQUOTA] Not enough disk space'],
+      ['APPEND INBOX {3+}\r\nabc', 'T NO [OVERQUOTA] Not enough disk space.'],
       ['NOOP', 'T OK NOOP completed.'],
     ]);
     expect((await store.status('INBOX')).messages).toBe(1);

@@ -58,6 +58,8 @@ export class ImapUserSession implements ProtocolSession {
   #idling: Idling | undefined;
   #lastCommand = '';
   #lastEnd = 0;
+  /** When the command under way began. */
+  #begun = 0;
 
   constructor(options: ImapUserOptions) {
     this.#options = options;
@@ -77,7 +79,8 @@ export class ImapUserSession implements ProtocolSession {
   start(): void {
     const { handOff, host, settings } = this.#options;
     host.setIdleTimeout(settings.idleTimeout);
-    this.#answer(handOff.tag, ok('Logged in', `CAPABILITY ${CAPABILITIES.join(' ')}`));
+    this.#out.text(formatStatus(handOff.tag, ok('Logged in', `CAPABILITY ${CAPABILITIES.join(' ')}`)));
+    this.#out.flush();
     this.#lastEnd = this.#options.clock.now();
   }
 
@@ -165,6 +168,7 @@ export class ImapUserSession implements ProtocolSession {
     this.#core.beginSlice();
     for (let event = this.#reader.next(); event !== undefined && !this.#over; event = this.#reader.next()) {
       const current = event;
+      if (this.#append === undefined && this.#idling === undefined) this.#begun = this.#options.clock.now();
       await this.#guard(() => this.#handle(current));
       if (this.#stopping && !this.#over && this.#append === undefined) {
         this.#bye('Server shutting down.', 'Server shutting down.');
@@ -429,9 +433,17 @@ export class ImapUserSession implements ProtocolSession {
 
   #respond(tag: string, status: Status): void {
     if (this.#over) return;
-    this.#out.text(formatStatus(tag, status));
+    this.#out.text(
+      formatStatus(tag, { ...status, text: `${status.text.replace(/\.$/, '')} (${this.#timing()}).` }),
+    );
     if (this.#reader.buffered === 0) this.#out.flush();
     this.#lastEnd = this.#options.clock.now();
+  }
+
+  /** DOVECOT: how long the command ran, and how long it waited for locks, which we do not know. */
+  #timing(): string {
+    const seconds = Math.max(0, this.#options.clock.now() - this.#begun) / 1000;
+    return `${seconds.toFixed(3)} + 0.000 secs`;
   }
 
   #bye(text: string, reason: string): void {

@@ -89,7 +89,7 @@ export class UserClient {
   async until(enough: (text: string) => boolean): Promise<string> {
     let text = '';
     for (let turn = 0; turn < 20_000; turn++) {
-      text += this.host.take();
+      text += this.#take();
       if (enough(text)) return text;
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -99,7 +99,12 @@ export class UserClient {
   /** Lets everything under way come to rest. */
   async settle(): Promise<string> {
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-    return this.host.take();
+    return this.#take();
+  }
+
+  /** What came, without the times of commands. */
+  #take(): string {
+    return this.host.take().replaceAll(/ \(\d+\.\d{3} \+ 0\.000 secs\)/g, '');
   }
 
   /** Puts the session away as JSON and takes it up again. */

@@ -14,6 +14,7 @@ import { ImapUserSession } from '../session/user-session.ts';
 export interface WholeSessionOptions {
   readonly host: SessionHost;
   readonly peer: Peer;
+  readonly tls?: TlsInfo | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly password: string;
@@ -31,6 +32,7 @@ export class WholeSession implements ProtocolSession {
     this.#current = new ImapLoginSession({
       host,
       peer,
+      tls: options.tls,
       clock,
       log,
       sessionId: 'test',
