@@ -43,7 +43,7 @@ describe.skipIf(ROOT_MISSING !== undefined)(
             });
 
             for (const transcript of group) {
-              it(`${transcript.name}: ${transcript.why}`, async () => {
+              it.concurrent(`${transcript.name}: ${transcript.why}`, async () => {
                 const own = new Map(
                   transcript.users.map((user) => [
                     user,
