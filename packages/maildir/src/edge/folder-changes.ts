@@ -44,6 +44,8 @@ export async function storeFlags(
   unchangedSince: number | undefined,
 ): Promise<StoreResult> {
   const wanted = storableFlags(change.flags);
+  // A change that seems to be none is not tried on the file: what is known must be fresh.
+  await folder.refresh();
   if (change.mode !== 'remove') await defineKeywords(folder, wanted);
   const letters = lettersOf(folder, wanted);
   const modified: number[] = [];

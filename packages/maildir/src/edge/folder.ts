@@ -24,6 +24,7 @@ import { errorCode, isMissing, toMailboxError } from './errors.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { KeywordFile } from './keyword-file.ts';
 import { ABSENT, CUR, MessageEntry, NEW, type InfoValue, type Place } from './message-entry.ts';
+import { nextModseq } from './modseq-clock.ts';
 import { nextUidValidity } from './uid-validity.ts';
 import { UidlistFile } from './uidlist-file.ts';
 
@@ -76,7 +77,7 @@ export class MaildirFolder {
     this.name = name;
     this.path = path;
     // Greater than whatever an earlier process gave: see docs/maildir.md.
-    this.highestModseq = Math.floor(context.identity.nowMs());
+    this.highestModseq = nextModseq(context.identity.nowMs());
     this.#expungedFloor = this.highestModseq;
     this.uidlist = new UidlistFile(`${path}/dovecot-uidlist`);
     this.keywordFile = new KeywordFile(`${path}/dovecot-keywords`);
@@ -588,7 +589,7 @@ export class MaildirFolder {
   #publish(change: Change): void {
     const { expunged, appeared } = change;
     if (expunged.length === 0 && appeared.length === 0 && change.check.length === 0) return;
-    const modseq = Math.max(this.highestModseq + 1, Math.floor(this.context.identity.nowMs()));
+    const modseq = nextModseq(this.context.identity.nowMs());
     let { records, entries } = this;
     records = this.#recordsWithFlags(change.check, modseq);
     let touched = records !== this.records;

@@ -1,30 +1,21 @@
 // The contract on both layouts. Runs under any user: what only matters to root is in hostile-files.test.ts.
 
-import {
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeMailStore, type OutsideProgram } from '@postcote/mailbox/testing';
 import { LETTER_OF_FLAG } from '../file-name.ts';
+import { makeTemporaryRoot } from '../testing/index.ts';
 import { openMaildirStore, type MaildirStoreOptions } from './index.ts';
 
 for (const layout of ['fs', 'maildir++'] as const) {
   describeMailStore(`maildir, ${layout}`, async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'postcote-maildir-'));
-    const root = join(directory, 'mail');
+    const { path: root, remove } = makeTemporaryRoot();
     const options: MaildirStoreOptions = { root, layout, allowRoot: true };
     return {
       store: openMaildirStore(options),
       keywordLimit: 26,
       outside: () => outsideProgram(root),
-      dispose: async () => rmSync(directory, { recursive: true }),
+      dispose: async () => remove(),
     };
   });
 }

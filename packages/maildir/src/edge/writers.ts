@@ -102,14 +102,17 @@ export class AppendWriter extends Writer implements MessageWriter<AppendResult> 
       const end = folder.ownChange();
       this.incoming.place(directory, entry.base + info.text);
       end();
-      try {
-        await folder.context.directories.sync(directory);
-        folder.recent.add(uid);
-        await folder.addEntries([entry]);
-      } catch (error) {
+      folder.recent.add(uid);
+      // Name and record become durable side by side: after a crash, either without the other does no harm.
+      const [named, recorded] = await Promise.allSettled([
+        folder.context.directories.sync(directory),
+        folder.addEntries([entry]),
+      ]);
+      for (const result of [named, recorded]) {
+        if (result.status === 'fulfilled') continue;
         folder.recent.delete(uid);
         unlinkSync(pathOf(directory, entry.base + info.text));
-        throw error;
+        throw result.reason;
       }
       forgetQuota(folder.context);
       return { uidValidity: folder.uidValidity, uid };

@@ -1,0 +1,1 @@
+export { makeTemporaryRoot, type TemporaryRoot } from './temporary-root.ts';
