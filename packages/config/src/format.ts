@@ -61,7 +61,7 @@ export function formatDovecot(settings: DovecotSettings, options: FormatOptions)
     entries.push([name, [formatLine(name, value, setting?.origin)]]);
   }
   for (const block of blocks) {
-    const text = formatBlock(block, '', { settings, options });
+    const text = formatBlock(block, '');
     // DOVECOT: protocol blocks come last, for they override.
     if (text.length > 0) entries.push([block.name === 'protocol' ? '\u{10ffff}' : block.name, text]);
   }
@@ -74,18 +74,12 @@ function shownValue(setting: DovecotSetting): string {
   return setting.isFile ? `<${setting.value}` : setting.value;
 }
 
-interface Context {
-  readonly settings: DovecotSettings;
-  readonly options: FormatOptions;
-}
-
-function formatBlock(section: DovecotSection, indent: string, context: Context): string[] {
+function formatBlock(section: DovecotSection, indent: string): string[] {
   const inner: string[] = [];
   const values = [...readValues(section.children)].sort(([a], [b]) => byCodePoint(a, b));
   for (const [name, setting] of values)
     inner.push(`${indent}  ${formatLine(name, shownValue(setting), setting.origin)}`);
-  for (const child of mergeSections(section.children))
-    inner.push(...formatBlock(child, `${indent}  `, context));
+  for (const child of mergeSections(section.children)) inner.push(...formatBlock(child, `${indent}  `));
   const isNamed =
     section.name === 'inet_listener' || section.name === 'unix_listener' || section.name === 'mailbox';
   if (inner.length === 0 && !isNamed) return [];

@@ -137,7 +137,7 @@ function withDriver(node: DovecotSection): DovecotSection {
     isAppended: false,
     origin: node.origin,
   };
-  return { ...node, children: [driver, ...node.children] };
+  return { ...node, label: '', children: [driver, ...node.children] };
 }
 
 /** What stood inside 1.x's `auth default { }`. */
