@@ -7,8 +7,8 @@
 // `next_attempt` is null while the front half has the message in memory, so a message that is delivered at its
 // first attempt never enters the index. After a crash the nulls are what was in flight: they are due at once.
 
-import { readdirSync, mkdirSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SPOOL_FOLDER, RECIPIENT_WINDOW } from './protocol.ts';
 import type { AcceptWrite, QueueCounts, Read, SettleWrite, StoredMessage, Write } from './protocol.ts';
@@ -110,6 +110,11 @@ function prepareStatements(database: Database.Database) {
   };
 }
 
+/** Loads the native part too, which otherwise comes with the first database. */
+export function loadDatabaseCode(): void {
+  new Database(':memory:').close();
+}
+
 export class QueueDatabase {
   readonly #database: Database.Database;
   readonly #statements: ReturnType<typeof prepareStatements>;
@@ -131,6 +136,7 @@ export class QueueDatabase {
     const version = this.#database.pragma('user_version', { simple: true });
     if (version === 0) {
       this.#database.exec(`BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+      syncFolders([this.#spool, directory, dirname(directory)]);
     } else if (version !== SCHEMA_VERSION) {
       throw new Error(
         `${DATABASE_FILE} has schema version ${String(version)}; this is version ${SCHEMA_VERSION}`,
@@ -311,5 +317,18 @@ export class QueueDatabase {
       .all();
     const kept = new Set(rows.map((row) => row.spool));
     this.unlinkSpooled(names.filter((name) => !kept.has(name)));
+  }
+}
+
+/** A new queue's own names must be on the disk before anything in it is promised. */
+function syncFolders(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      const descriptor = openSync(folder, 'r');
+      fsyncSync(descriptor);
+      closeSync(descriptor);
+    } catch {
+      // The parent may be closed to this process; whoever made the folder in it answers for its name.
+    }
   }
 }

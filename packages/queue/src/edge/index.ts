@@ -2,3 +2,4 @@
 export { openQueue, Queue } from './queue.ts';
 export type { QueueListEntry, QueueOptions, QueueWriter } from './queue.ts';
 export { systemClock } from './clock.ts';
+export { startQueueThread } from './store.ts';

@@ -99,6 +99,8 @@ export interface QueueCounts {
 }
 
 export type ToThread =
+  /** The first message to a thread that was started without a directory. */
+  | { readonly kind: 'open'; readonly directory: string }
   | {
       readonly kind: 'batch';
       readonly number: number;
@@ -117,6 +119,8 @@ export interface WriteFailure {
 }
 
 export type FromThread =
+  /** All code is in memory; from here on the thread needs the queue's folder and nothing else. */
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'ready'; readonly reservedFrom: number; readonly reservedTo: number }
   | { readonly kind: 'failed'; readonly message: string }
   | {
@@ -130,5 +134,6 @@ export type FromThread =
   | { readonly kind: 'closed' };
 
 export interface ThreadData {
-  readonly directory: string;
+  /** Absent: told later by `open`. */
+  readonly directory?: string;
 }

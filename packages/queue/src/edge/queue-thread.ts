@@ -4,7 +4,7 @@
 // by write, so that one bad row refuses one message and not its neighbours.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { QueueDatabase } from './database.ts';
+import { QueueDatabase, loadDatabaseCode } from './database.ts';
 import type { FromThread, ThreadData, ToThread, Write, WriteFailure } from './protocol.ts';
 
 /** Runs until told to close. Called when this file is a thread's entry. */
@@ -14,17 +14,26 @@ export function queueThreadMain(): void {
   const answer = (message: FromThread, transfer: ArrayBuffer[] = []): void =>
     port.postMessage(message, transfer);
   let database: QueueDatabase;
-  try {
-    database = new QueueDatabase((workerData as ThreadData).directory);
-  } catch (error) {
-    answer({ kind: 'failed', message: describe(error).message });
-    port.close();
-    return;
+  const open = (directory: string): void => {
+    try {
+      database = new QueueDatabase(directory);
+      answer({ kind: 'ready', reservedFrom: database.reservedFrom, reservedTo: database.reservedTo });
+    } catch (error) {
+      answer({ kind: 'failed', message: describe(error).message });
+      port.close();
+    }
+  };
+  const { directory } = (workerData ?? {}) as ThreadData;
+  if (directory !== undefined) open(directory);
+  else {
+    loadDatabaseCode();
+    answer({ kind: 'loaded' });
   }
-  answer({ kind: 'ready', reservedFrom: database.reservedFrom, reservedTo: database.reservedTo });
 
   port.on('message', (message: ToThread) => {
     switch (message.kind) {
+      case 'open':
+        return open(message.directory);
       case 'batch': {
         const failures = runBatch(database, message.writes, message.bodies, message.durable);
         answer({ kind: 'batched', number: message.number, failures, reservedTo: database.reservedTo });

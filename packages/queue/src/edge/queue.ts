@@ -3,6 +3,7 @@
 
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import type { Log } from '@postcote/wire';
 import type { QueueEnvelope, QueuedRecipient } from '../envelope.ts';
 import type { Deliverer, QueueClock, Resolve, Route } from '../ports.ts';
@@ -29,6 +30,8 @@ export interface QueueOptions {
   readonly deliverer: Deliverer;
   /** The thread's compiled entry; from sources it is found by itself. */
   readonly threadUrl?: URL;
+  /** A thread that `startQueueThread` started, in place of one from `threadUrl`. */
+  readonly thread?: Worker;
   /** The thread died: nothing can be accepted any more. The process should end and start anew. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -65,6 +68,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const store = await QueueStore.open({
     directory: options.directory,
     threadUrl: options.threadUrl ?? new URL('./queue-thread.ts', import.meta.url),
+    thread: options.thread,
     clock,
     onFailure: (error) => {
       options.log('fatal', 'postfix/qmgr', `the queue failed: ${error.message}`);

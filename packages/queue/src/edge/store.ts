@@ -51,8 +51,25 @@ interface Batch {
 export interface StoreOptions {
   readonly directory: string;
   readonly threadUrl: URL;
+  /** Of `startQueueThread`; in place of one from `threadUrl`. */
+  readonly thread?: Worker | undefined;
   readonly clock: QueueClock;
   readonly onFailure: (error: Error) => void;
+}
+
+/**
+ * Starts the queue's thread without a queue and settles when all its code is loaded. For a process that then
+ * gives up the rights to read that code, and opens the queue afterwards.
+ */
+export function startQueueThread(threadUrl: URL): Promise<Worker> {
+  const thread = new Worker(threadUrl, { name: 'queue' });
+  return new Promise((resolve, reject) => {
+    thread.once('error', reject);
+    thread.once('message', () => {
+      thread.off('error', reject);
+      resolve(thread);
+    });
+  });
 }
 
 export class QueueStore {
@@ -87,11 +104,15 @@ export class QueueStore {
 
   private constructor(options: StoreOptions, opened: (error?: Error) => void) {
     this.#options = options;
-    const data: ThreadData = { directory: options.directory };
-    this.#worker = new Worker(options.threadUrl, { workerData: data, name: 'queue' });
+    const { directory, thread, threadUrl } = options;
+    const data: ThreadData = { directory };
+    this.#worker = thread ?? new Worker(threadUrl, { workerData: data, name: 'queue' });
+    thread?.postMessage({ kind: 'open', directory } satisfies ToThread);
     let ready = false;
     this.#worker.on('message', (message: FromThread) => {
       switch (message.kind) {
+        case 'loaded':
+          return;
         case 'ready':
           ready = true;
           this.#nextId = message.reservedFrom;
