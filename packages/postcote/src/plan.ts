@@ -191,12 +191,12 @@ function planAuth(dovecot: DovecotSettings, problems: Problem[]): AuthSettings {
 function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems: Problem[]): WorkerSettings {
   const { mailLocation, imap, pop3 } = dovecot;
   const format = parseUidlFormat(pop3.uidlFormat);
-  if (format.kind === 'unknown')
+  if (format.kind === 'invalid')
     problems.push(
       refuse(dovecot.origin('pop3_uidl_format', 'pop3') ?? { file: dovecot.file, line: 0 }, {
         name: 'pop3_uidl_format',
         value: pop3.uidlFormat,
-        message: `${format.reason}; with other UIDLs every client would download everything again`,
+        message: `${format.message}; with other UIDLs every client would download everything again`,
       }),
     );
   return {
@@ -220,7 +220,6 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
     pop3: {
       uidlFormat: pop3.uidlFormat,
       noFlagUpdates: pop3.noFlagUpdates,
-      enableLast: pop3.enableLast,
       lockSession: pop3.lockSession,
       maxUserIpConnections: pop3.mailMaxUseripConnections,
     },

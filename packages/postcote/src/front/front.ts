@@ -1,6 +1,7 @@
 // The front as a whole: queue, DNS, address tables, listeners; how it starts, reads its settings again, and stops.
 
 import { networkInterfaces } from 'node:os';
+import type { Worker } from 'node:worker_threads';
 import type { Addresses } from '@postcote/aliases';
 import { startSasl, MECHANISMS } from '@postcote/auth';
 import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
@@ -39,19 +40,21 @@ export class Front {
   #smtpTls: ExchangeableTls | undefined;
   #mailboxTls: ExchangeableTls | undefined;
   readonly #passwd: PasswdDirectory;
+  readonly #queueThread: Worker;
   readonly #delivery: DeliveryClient;
   #queue: Queue | undefined;
   readonly #smtpServers: SmtpListenerServer[] = [];
   readonly #logins: MailboxLoginListeners;
 
   /** Settles when every listener answers. Throws what keeps it from that. */
-  static async start(start: Start, log: Log): Promise<Front> {
-    const front = new Front(start, log);
+  static async start(start: Start, log: Log, queueThread: Worker): Promise<Front> {
+    const front = new Front(start, log, queueThread);
     await front.#open();
     return front;
   }
 
-  private constructor(start: Start, log: Log) {
+  private constructor(start: Start, log: Log, queueThread: Worker) {
+    this.#queueThread = queueThread;
     this.#start = start;
     this.#log = log;
     this.#passwd = new PasswdDirectory();
@@ -150,7 +153,7 @@ export class Front {
       log: this.#log,
       resolve: (recipient) => resolveRecipient(this.#settled.addresses, recipient.address),
       deliverer: new FrontDeliverer(this.#delivery),
-      threadUrl: new URL('./queue-thread.js', import.meta.url),
+      thread: this.#queueThread,
       onFailure: (error) => {
         throw error;
       },

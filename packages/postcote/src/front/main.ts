@@ -2,6 +2,7 @@
 
 import { type OpenedLog, openLog } from '../log/open-log.ts';
 import type { FrontToSupervisor, SupervisorToFront } from '../ipc.ts';
+import { startQueueThread } from '@postcote/queue/edge';
 import { becomeUser } from '../become-user.ts';
 import { Front } from './front.ts';
 
@@ -39,11 +40,17 @@ process.on('SIGINT', () => {});
 process.on('SIGHUP', () => {});
 process.title = 'postcote: front';
 
+/** Everything that runs is loaded before root is given up: the code may lie where only root can read. */
+async function start(message: Extract<SupervisorToFront, { type: 'start' }>): Promise<Front> {
+  const queueThread = await startQueueThread(new URL('./queue-thread.js', import.meta.url));
+  if (message.identity !== undefined) becomeUser({ ...message.identity, groups: 'none' });
+  return await Front.start(message, log, queueThread);
+}
+
 process.on('message', (message: SupervisorToFront) => {
   switch (message.type) {
     case 'start':
-      if (message.identity !== undefined) becomeUser({ ...message.identity, groups: 'none' });
-      Front.start(message, log).then(
+      start(message).then(
         (started) => {
           front = started;
           tell({ type: 'ready' });

@@ -24,7 +24,6 @@ export interface WorkerSettings {
   readonly pop3: {
     readonly uidlFormat: string;
     readonly noFlagUpdates: boolean;
-    readonly enableLast: boolean;
     readonly lockSession: boolean;
     readonly maxUserIpConnections: number;
   };

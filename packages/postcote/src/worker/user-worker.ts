@@ -34,6 +34,7 @@ export class UserWorker {
   readonly #deliveries = new Set<Socket>();
   #store: MaildirStore | undefined;
   #deliveryStore: MaildirStore | undefined;
+  #pop3Locked = false;
   #connections = 0;
   #idle: NodeJS.Timeout | undefined;
   #whenEmpty: (() => void) | undefined;
@@ -115,11 +116,23 @@ export class UserWorker {
                 settings: settings.pop3,
                 log: this.#options.log,
                 user: account.name,
+                pid: process.pid,
+                clock: imapClock,
+                ...(settings.pop3.lockSession ? { lock: () => this.#lockPop3() } : {}),
               });
         this.#sessions.set(session, connection);
         return this.#watched(session);
       },
     });
+  }
+
+  /** DOVECOT: pop3_lock_session: one POP3 session at a time. */
+  #lockPop3(): (() => void) | undefined {
+    if (this.#pop3Locked) return undefined;
+    this.#pop3Locked = true;
+    return () => {
+      this.#pop3Locked = false;
+    };
   }
 
   /** The session, heard when it ends. */
