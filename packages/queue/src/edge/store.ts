@@ -107,7 +107,7 @@ export class QueueStore {
     const { directory, thread, threadUrl } = options;
     const data: ThreadData = { directory };
     this.#worker = thread ?? new Worker(threadUrl, { workerData: data, name: 'queue' });
-    thread?.postMessage({ kind: 'open', directory } satisfies ToThread);
+    thread?.postMessage({ kind: 'open', directory } satisfies ToThread, []);
     let ready = false;
     this.#worker.on('message', (message: FromThread) => {
       switch (message.kind) {
