@@ -1,7 +1,8 @@
 // One message's FETCH response as pieces: text, and ranges of the message too large to be held.
 //
-// Nothing is written before all small pieces are at hand, so a message that vanishes meanwhile leaves no half
-// response. Throws `MailboxError('expunged')` in that case.
+// Pieces are given away together, when all are at hand, so a message that vanishes meanwhile leaves no half response:
+// `MailboxError('expunged')` is thrown instead. Only a response that asks for much is given away bit by bit, for
+// what is held is bounded.
 
 import type { ByteRange, MessageHandle, MessageRecord } from '@postcote/mailbox';
 import { type MessageStructure, selectHeaderFields } from '@postcote/mime';
@@ -35,12 +36,15 @@ export interface FetchSettings {
 
 /** Larger sections are streamed. */
 const MAX_HELD = 64 * 1024;
+/** Octets of one response that are held before what there is goes out. */
+const MAX_RESPONSE_HELD = 256 * 1024;
 const EMPTY = Buffer.alloc(0);
 
 export async function fetchMessage(
   message: FetchedMessage,
   settings: FetchSettings,
-): Promise<readonly Piece[]> {
+  emit: (pieces: readonly Piece[]) => Promise<void> | void,
+): Promise<void> {
   const { plan } = settings;
   let text = `* ${message.seq} FETCH (`;
   let separator = '';
@@ -51,8 +55,9 @@ export async function fetchMessage(
     text += separator + ready;
     separator = ' ';
   }
-  if (plan.long.length === 0) return [`${text})\r\n`];
-  const pieces: Piece[] = [];
+  if (plan.long.length === 0) return emit([`${text})\r\n`]);
+  let pieces: Piece[] = [];
+  let held = 0;
   const reader = new MessageReader(message.handle);
   for (const item of plan.long) {
     text += separator;
@@ -71,9 +76,15 @@ export async function fetchMessage(
     } else {
       text += content.toString('latin1');
     }
+    held += 'range' in content ? 0 : length;
+    if (held > MAX_RESPONSE_HELD) {
+      await emit([...pieces, text]);
+      pieces = [];
+      text = '';
+      held = 0;
+    }
   }
-  pieces.push(`${text})\r\n`);
-  return pieces;
+  await emit([...pieces, `${text})\r\n`]);
 }
 
 function shortValue(

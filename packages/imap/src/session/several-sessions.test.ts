@@ -265,6 +265,21 @@ describe('load', () => {
     expect(text.match(/FETCH \(BODY\[\] \{1214\}/g)).toHaveLength(3000);
   });
 
+  it('holds little of a response that asks for much', async () => {
+    const store = memoryStore();
+    store.seed('INBOX', [{ content: `Subject: x\r\n\r\n${'x'.repeat(60_000)}` }]);
+    const client = new UserClient({ store });
+    await client.run('SELECT INBOX');
+    client.host.taking = false;
+    const items = Array.from({ length: 1000 }, (_, at) => `BODY.PEEK[]<${at}.50000>`).join(' ');
+    client.send(`f FETCH 1 (${items})\r\n`);
+    const early = await client.settle();
+    expect(early.length).toBeLessThan(1_000_000);
+    client.host.drain();
+    const text = early + (await client.until((received) => received.includes('f OK')));
+    expect(text.match(/BODY\[\]<\d+> \{50000\}/g)).toHaveLength(1000);
+  });
+
   it('streams what is large, and closes when the rest of it is gone', async () => {
     const store = memoryStore();
     const body = 'x'.repeat(300_000);

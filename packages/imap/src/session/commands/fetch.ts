@@ -13,6 +13,11 @@ export class BrokenLiteral extends Error {
   override readonly name = 'BrokenLiteral';
 }
 
+/** The client left in the middle of a response. */
+class Abandoned extends Error {
+  override readonly name = 'Abandoned';
+}
+
 /** Messages marked `\Seen` in one go. */
 const SEEN_BATCH = 200;
 
@@ -58,17 +63,25 @@ async function fetchOne(
   const handle = record === undefined ? undefined : selected.mailbox.message(uid);
   if (record === undefined || handle === undefined) return 'missing';
   const message = { seq: index + 1, record, recent: selected.isRecent(uid), handle };
-  let pieces: readonly Piece[];
+  let begun = false;
+  const emit = async (pieces: readonly Piece[]): Promise<void> => {
+    begun = true;
+    for (const piece of pieces) {
+      if (core.over) throw new Abandoned();
+      if (typeof piece === 'string') core.out.text(piece);
+      else if (Buffer.isBuffer(piece)) core.out.bytes(piece);
+      else await streamRange(core, handle.stream(piece.range), piece.range.end - piece.range.start);
+      if (core.shouldBreathe) await core.breathe();
+    }
+  };
   try {
-    pieces = await fetchMessage(message, settings);
+    await fetchMessage(message, settings, emit);
   } catch (error) {
+    if (error instanceof Abandoned) return 'seen';
+    if (begun && !(error instanceof BrokenLiteral))
+      throw new BrokenLiteral('message changed while sent', { cause: error });
     if (error instanceof MailboxError && error.code === 'expunged') return 'missing';
     throw error;
-  }
-  for (const piece of pieces) {
-    if (typeof piece === 'string') core.out.text(piece);
-    else if (Buffer.isBuffer(piece)) core.out.bytes(piece);
-    else await streamRange(core, handle.stream(piece.range), piece.range.end - piece.range.start);
   }
   return record.flags.includes('\\Seen') ? 'seen' : 'unseen';
 }
