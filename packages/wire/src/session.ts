@@ -14,6 +14,8 @@ export interface TlsInfo {
   readonly usedBits: number;
   readonly algorithmBits: number;
   readonly serverName?: string;
+  /** `X25519`, where it is known: Node does not tell a server. */
+  readonly keyExchange?: string;
 }
 
 /** Who is on the other end; addresses as text without brackets or IPv4-mapped prefixes. */

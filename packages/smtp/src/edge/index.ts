@@ -1,0 +1,4 @@
+export { systemClock } from './clock.ts';
+export { type DnsOptions, openDns } from './dns.ts';
+export { type HostsFile, openHostsFile } from './hosts-file.ts';
+export { type ListenerOptions, SmtpListenerServer } from './listener.ts';

@@ -1,0 +1,190 @@
+// A listening SMTP socket. smtp-server's `SMTPServer` does the listening, the implicit TLS and the orderly end; the
+// session on each connection is ours, over the wire package's socket driver (docs/decisions/smtp-server.md).
+//
+// What is leaned on: `connect()` receives every accepted socket, secured where `secure` is set; `_upgrade` takes its
+// context from `secureContext.get('*')`; `close()` waits for the sockets, then calls `send` and `close` on what is
+// left in `connections`. listener.test.ts fails when an upgrade changes any of that.
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { type DrivenSocket, type TlsProvider, driveSocket, peerOf } from '@postcote/wire/edge';
+import { SMTPServer } from 'smtp-server';
+import type { SmtpPorts } from '../conversation.ts';
+import { SmtpSession } from '../session.ts';
+import type { SmtpSettings } from '../settings.ts';
+import { systemClock } from './clock.ts';
+
+export interface ListenerOptions {
+  /** An already bound and listening descriptor; otherwise address and port. */
+  readonly fd?: number;
+  readonly address?: string;
+  readonly port?: number;
+  readonly implicitTls: boolean;
+  /** Of the moment: new connections take changed settings. */
+  readonly settings: () => SmtpSettings;
+  readonly tls: () => TlsProvider | undefined;
+  readonly ports: Omit<SmtpPorts, 'clock'> & Partial<Pick<SmtpPorts, 'clock'>>;
+  /** Connections at a time; POSTFIX: `default_process_limit` holds back as well, in the kernel's queue. */
+  readonly maxConnections?: number;
+}
+
+const MAX_CONNECTIONS = 1000;
+
+type Connection = SMTPServer['connections'] extends Set<infer C> ? C : never;
+
+export class SmtpListenerServer {
+  readonly #options: ListenerOptions;
+  readonly #server: Listener;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#server = new Listener(options);
+  }
+
+  /** Settles when connections are accepted. */
+  async listen(): Promise<void> {
+    const { fd, address, port } = this.#options;
+    const server = this.#server.listen(
+      fd === undefined ? { host: address ?? '127.0.0.1', port: port ?? 0 } : { fd },
+    );
+    // Rejects on 'error'.
+    await once(server, 'listening');
+  }
+
+  /** The port in use; of interest when it was given as 0. */
+  get port(): number {
+    const bound = this.#server.server.address();
+    return typeof bound === 'object' && bound !== null ? bound.port : 0;
+  }
+
+  get connections(): number {
+    return this.#server.connections.size;
+  }
+
+  /** Accepts no more, says goodbye to idle sessions, lets the others finish for so many milliseconds. */
+  stop(drainMs: number): Promise<void> {
+    return this.#server.stop(drainMs);
+  }
+}
+
+class Listener extends SMTPServer {
+  readonly #options: ListenerOptions;
+  readonly #ports: SmtpPorts;
+  readonly #driven = new Set<Driven>();
+  #stopping = false;
+
+  constructor(options: ListenerOptions) {
+    super({
+      secure: options.implicitTls,
+      // Its log is not ours; and the key pair it comes with is never used (see `_acceptSocket`).
+      logger: false,
+      hideSTARTTLS: true,
+      SNICallback: (name, done) => {
+        const provider = options.tls();
+        done(null, provider?.secureContextFor?.(name) ?? provider?.secureContext());
+      },
+    });
+    this.#options = options;
+    this.#ports = { clock: systemClock, ...options.ports };
+    this.on('error', (error) => this.#logError(error));
+  }
+
+  override connect(socket: Socket): void {
+    if (this.#stopping || this.#driven.size >= (this.#options.maxConnections ?? MAX_CONNECTIONS)) {
+      this.#turnAway(socket);
+      return;
+    }
+    const settings = this.#options.settings();
+    const tls = this.#options.tls();
+    const driven = new Driven();
+    this.#add(driven);
+    driven.socket = driveSocket(socket, {
+      createSession: (host, peer, tlsInfo) =>
+        new SmtpSession({
+          host,
+          peer,
+          tls: tlsInfo,
+          settings,
+          ports: this.#ports,
+          sessionId: makeSessionId(),
+          tlsAvailable: tls !== undefined,
+        }),
+      ...(tls === undefined ? {} : { tls }),
+      handshakeTimeout: settings.starttlsTimeout,
+      onEnd: () => this.#remove(driven),
+    });
+    if (driven.ended) this.#remove(driven);
+  }
+
+  /** Certificates are exchanged while the server runs: each handshake takes the pair of the moment. */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    if (handshake) {
+      const context = this.#options.tls()?.secureContext();
+      if (context === undefined) {
+        socket.on('error', () => {});
+        socket.destroy();
+        return false;
+      }
+      this.secureContext.set('*', context);
+    }
+    return super._acceptSocket(socket, handshake);
+  }
+
+  stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    this.options.closeTimeout = drainMs;
+    for (const driven of this.#driven) driven.socket?.session.shutDown();
+    return new Promise((resolve) => super.close(() => resolve()));
+  }
+
+  #add(driven: Driven): void {
+    this.#driven.add(driven);
+    this.connections.add(driven as unknown as Connection);
+  }
+
+  #remove(driven: Driven): void {
+    driven.ended = true;
+    this.#driven.delete(driven);
+    this.connections.delete(driven as unknown as Connection);
+  }
+
+  #turnAway(socket: Socket): void {
+    const { myhostname, program } = this.#options.settings();
+    const { remoteAddress } = peerOf(socket);
+    this.#ports.log('warn', program, `warning: too many connections, refusing unknown[${remoteAddress}]`);
+    socket.on('error', () => socket.destroy());
+    socket.end(`421 4.7.0 ${myhostname} Error: too many connections from ${remoteAddress}\r\n`, () =>
+      socket.destroy(),
+    );
+  }
+
+  #logError(
+    error: Error & { readonly remote?: string; readonly meta?: { readonly remoteAddress?: string } },
+  ): void {
+    const address = error.meta?.remoteAddress?.replace(/^::ffff:/, '');
+    const text = error.message.replace(/\s+/g, ' ').slice(0, 200);
+    const message =
+      address === undefined
+        ? `warning: listener: ${text}`
+        : `SSL_accept error from unknown[${address}]: ${text}`;
+    this.#ports.log(address === undefined ? 'warn' : 'info', this.#options.settings().program, message);
+  }
+}
+
+/** One connection, in the shape that `SMTPServer.close` deals with. */
+class Driven {
+  socket: DrivenSocket | undefined;
+  ended = false;
+
+  /** The drain time is over; `close` follows at once, so there is no use in words. */
+  send(): void {}
+
+  close(): void {
+    this.socket?.destroy();
+  }
+}
+
+function makeSessionId(): string {
+  return randomBytes(9).toString('base64url');
+}
