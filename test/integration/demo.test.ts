@@ -185,7 +185,7 @@ describeAsRoot('./postcote demo', () => {
       temp = makeTempFolder('demo-user');
       const users = openSystemUsers(temp.path);
       try {
-        const account = users.create(1)[0] as Account;
+        const account = users.one();
         const repository = path.join(account.home, 'postcote');
         execFileSync('cp', ['-a', '--reflink=auto', REPOSITORY, repository]);
         fs.rmSync(path.join(repository, '.git'), { recursive: true, force: true });

@@ -27,7 +27,7 @@ describeAsRoot('hostile input', () => {
   let longLived: string[];
 
   const newAccount = (): Account => {
-    const account = bed.users.create(1)[0] as Account;
+    const account = bed.users.one();
     makeFolder(account, 'INBOX');
     return account;
   };
@@ -547,7 +547,7 @@ describeAsRoot('a full disk', () => {
     try {
       const ours = await startOurs(bed, { dataDir: path.join(disk, 'data') });
       try {
-        const account = bed.users.create(1)[0] as Account;
+        const account = bed.users.one();
         makeFolder(account, 'INBOX');
         const filler = path.join(disk, 'filler');
         const { bavail, bsize } = fs.statfsSync(disk);

@@ -118,7 +118,7 @@ describeAsRoot('the swap', () => {
   };
 
   const newAccount = (): Account => {
-    const account = bed.users.create(1)[0] as Account;
+    const account = bed.users.one();
     makeFolder(account, 'INBOX');
     return account;
   };

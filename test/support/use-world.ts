@@ -61,7 +61,7 @@ export function describeWithWorld(
         return present(world);
       },
       account() {
-        const account = present(bed).users.create(1)[0] as Account;
+        const account = present(bed).users.one();
         makeFolder(account, 'INBOX');
         return account;
       },
