@@ -19,6 +19,11 @@ export interface PamAuthenticatorOptions {
   /** Calls at a time; keep it below UV_THREADPOOL_SIZE (4). */
   readonly concurrency?: number;
   readonly timeLimitMs?: number;
+  /**
+   * Called when no call has come back within its time limit and none can be made any more (a directory that hangs):
+   * only a new process helps.
+   */
+  readonly onExhausted?: () => void;
   readonly binding?: PamBinding;
   /** Where the native module is (see `loadPamBinding`). */
   readonly modulePath?: string;
@@ -54,6 +59,10 @@ export class PamAuthenticator implements Authenticator {
   readonly #binding: PamBinding;
   readonly #timeLimitMs: number;
   readonly #slots: PrioritySlots;
+  readonly #concurrency: number;
+  readonly #onExhausted: () => void;
+  /** Calls that still run although they were answered `unavailable`. */
+  #overdue = 0;
 
   /** Throws `PamServiceError` without a service file and `PamBindingError` without the compiled module. */
   constructor(options: PamAuthenticatorOptions = {}) {
@@ -66,7 +75,9 @@ export class PamAuthenticator implements Authenticator {
     this.service = service;
     this.#binding = options.binding ?? loadPamBinding(options.modulePath);
     this.#timeLimitMs = options.timeLimitMs ?? DEFAULT_TIME_LIMIT_MS;
-    this.#slots = new PrioritySlots(options.concurrency ?? DEFAULT_CONCURRENCY, MAX_WAITING);
+    this.#concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
+    this.#slots = new PrioritySlots(this.#concurrency, MAX_WAITING);
+    this.#onExhausted = options.onExhausted ?? (() => {});
   }
 
   async check(question: PasswordQuestion): Promise<PasswordCheck> {
@@ -89,12 +100,18 @@ export class PamAuthenticator implements Authenticator {
 
   #call(question: PasswordQuestion, timeLimitMs: number): Promise<PasswordCheck> {
     return new Promise((resolve) => {
+      let isOverdue = false;
       const timer = setTimeout(
-        () => resolve({ kind: 'unavailable', reason: 'PAM gave no answer in time' }),
+        () => {
+          isOverdue = true;
+          resolve({ kind: 'unavailable', reason: 'PAM gave no answer in time' });
+          if (++this.#overdue === this.#concurrency) this.#onExhausted();
+        },
         Math.max(1, timeLimitMs),
       );
       const settle = (check: PasswordCheck): void => {
         clearTimeout(timer);
+        if (isOverdue) this.#overdue--;
         this.#slots.release();
         resolve(check);
       };
