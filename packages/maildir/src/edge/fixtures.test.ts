@@ -2,11 +2,11 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Mailbox, MessageHandle } from '@postcote/mailbox';
+import { makeTemporaryRoot, type TemporaryRoot } from '../testing/index.ts';
 import { openMaildirStore } from './index.ts';
 
 interface ExpectedMessage {
@@ -44,17 +44,18 @@ const EXAMPLES = [
   ['d', 'd-hand-made-extensions'],
 ] as const;
 
-let directory = '';
+let temporary: TemporaryRoot | undefined;
 
 afterEach(() => {
-  if (directory !== '') rmSync(directory, { recursive: true });
-  directory = '';
+  temporary?.remove();
+  temporary = undefined;
 });
 
 function unpack(archive: string): string {
-  directory = mkdtempSync(join(tmpdir(), 'postcote-fixture-'));
+  temporary = makeTemporaryRoot();
+  const directory = dirname(temporary.path);
   execFileSync('tar', ['-xpzf', join(FIXTURES, `${archive}.tar.gz`), '-C', directory, '--no-same-owner']);
-  return join(directory, 'mail');
+  return temporary.path;
 }
 
 function readExpected(letter: string): Expected {

@@ -7,23 +7,23 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Mailbox } from '@postcote/mailbox';
+import { makeTemporaryRoot, type TemporaryRoot } from '../testing/index.ts';
 import { openMaildirStore, type MaildirStore, type MaildirStoreOptions } from './index.ts';
 
+let temporary: TemporaryRoot;
 let root = '';
 let store: MaildirStore;
 let logged: string[];
@@ -36,14 +36,15 @@ function reopen(options: Partial<MaildirStoreOptions> = {}): MaildirStore {
 }
 
 beforeEach(() => {
-  root = join(mkdtempSync(join(tmpdir(), 'postcote-hostile-')), 'mail');
+  temporary = makeTemporaryRoot();
+  root = temporary.path;
   for (const part of ['cur', 'new', 'tmp']) mkdirSync(join(root, part), { recursive: true });
   reopen();
 });
 
 afterEach(async () => {
   await store.close();
-  rmSync(join(root, '..'), { recursive: true });
+  temporary.remove();
 });
 
 const TEXT = 'Subject: x\n\nline\n';
