@@ -50,9 +50,7 @@ export function planDovecot(source: PlanSource): DovecotPlan {
   const problems: Problem[] = [];
   const root = readValues(source.nodes);
   const written = root.get('protocols');
-  const words = splitWords(
-    written?.value ?? (source.dialect === '1.x' ? 'imap imaps pop3 pop3s' : 'imap pop3 lmtp'),
-  );
+  const words = splitWords(written?.value ?? 'imap pop3 lmtp');
   for (const word of words) {
     const complaint =
       ELSEWHERE.get(word) ?? (STANDARD.some(({ name }) => name === word) ? undefined : 'unknown protocol');
@@ -61,7 +59,7 @@ export function planDovecot(source: PlanSource): DovecotPlan {
     }
   }
   const addresses = listenAddresses(root.get('listen'), source, problems);
-  const wanted = STANDARD.filter((standard) => isWanted(standard, words, source.dialect));
+  const wanted = STANDARD.filter((standard) => isWanted(standard, words));
   const planning = { source, problems, written: written?.origin };
   const listeners = [
     ...wanted.flatMap((standard) => planStandard(standard, addresses, planning)),
@@ -71,9 +69,9 @@ export function planDovecot(source: PlanSource): DovecotPlan {
   return { protocols, listeners: withoutTwins(listeners), problems };
 }
 
-// DOVECOT: 1.x names imaps and pop3s apart and opens what is named; from 2.0 on `imap` opens both.
-function isWanted(standard: StandardListener, words: readonly string[], dialect: DovecotDialect): boolean {
-  return words.includes(dialect === '1.x' ? standard.name : standard.protocol);
+// DOVECOT: 2.3 opens both ports for `imap`, also in a file of 1.x's dialect, and only the one with TLS for `imaps`.
+function isWanted(standard: StandardListener, words: readonly string[]): boolean {
+  return words.includes(standard.protocol) || words.includes(standard.name);
 }
 
 interface Planning {
@@ -95,7 +93,7 @@ function planStandard(
   planning: Planning,
 ): DovecotListener[] {
   const { source, problems } = planning;
-  const old = source.dialect === '1.x' ? oldListen(standard, source) : undefined;
+  const old = oldListen(standard, source);
   const block = findInetListener(source.nodes, standard);
   const values = readValues(block?.children ?? []);
   const listed = values.get('address') ?? values.get('listen') ?? old;

@@ -50,6 +50,8 @@ function detectDialect(nodes: readonly DovecotNode[]): DovecotDialect {
       isOld ||= node.name === 'protocols' && /\b(imaps|pop3s)\b/.test(node.value);
     } else if (node.name === 'auth' && node.label !== '') {
       isOld = true;
+    } else if (node.name === 'protocol') {
+      isOld ||= node.children.some(({ name }) => name === 'listen' || name === 'ssl_listen');
     }
   }
   return isOld ? '1.x' : '2.3';

@@ -20,7 +20,7 @@ describe('parseDovecot', () => {
   it.each([
     ['a = b', 'a=b'],
     ['a=b # c', 'a=b'],
-    ['a = b#c', 'a=b#c'],
+    ['a = b#c', 'a=b'],
     ['# a = b', ''],
     ['a = "b # c"', 'a=b # c'],
     ['a = \'b "c"\'', 'a=b "c"'],
@@ -40,6 +40,8 @@ describe('parseDovecot', () => {
       'mail_plugins = a\nprotocol imap {\n mail_plugins = $mail_plugins b\n}',
       'mail_plugins=a;protocol imap{mail_plugins=a b}',
     ],
+    ['protocols = $protocols imap', 'protocols=imap'],
+    ['a = $nobody x', 'a=$nobody x'],
     ['login_log_format = %$: %s', 'login_log_format=%$: %s'],
     ['mail_path = %{home}/mail', 'mail_path=%{home}/mail'],
     ['', ''],

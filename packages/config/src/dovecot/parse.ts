@@ -4,6 +4,7 @@
 
 import { notice, refuse, type Origin, type Problem } from '../origin.ts';
 import type { System } from '../system.ts';
+import { isDovecotName } from './defaults.ts';
 
 export interface DovecotSetting {
   readonly kind: 'setting';
@@ -147,7 +148,7 @@ class Parser {
     origin: Origin,
   ): void {
     const isFile = text.startsWith('<');
-    const value = isFile ? text.slice(1).trim() : isQuoted(text) ? unquote(text) : this.#fillIn(text);
+    const value = isFile ? text.slice(1).trim() : isQuoted(text) ? unquote(text) : this.#fillIn(text).trim();
     if (isFile && !KEPT_AS_PATHS.test(name))
       return this.#readValueFile({ name, path: value, isAppended }, origin);
     this.#add({ kind: 'setting', name, value, isFile, isAppended, origin });
@@ -174,7 +175,7 @@ class Parser {
   /** `$name`, `$SET:name` (2.4): an earlier value, seen from the inside out. */
   #fillIn(text: string): string {
     return text.replace(/(^|\s)\$(?:SET:)?([A-Za-z0-9_]+)/g, (whole, before: string, name: string) => {
-      const value = this.#valueOf(name);
+      const value = this.#valueOf(name) ?? (isDovecotName(name) ? '' : undefined);
       return value === undefined ? whole : `${before}${value}`.trimStart();
     });
   }
@@ -220,7 +221,8 @@ class Parser {
   }
 }
 
-/** Without the comment (a `#` at the start or after white space, outside quotes) and surrounding white space. */
+// DOVECOT: a `#` in the middle of a word starts a comment too (2.3 warns that it is ambiguous).
+/** Without the comment (from a `#` outside quotes) and surrounding white space. */
 function stripComment(line: string): string {
   let quote = '';
   for (let at = 0; at < line.length; at += 1) {
@@ -230,7 +232,7 @@ function stripComment(line: string): string {
       else if (char === quote) quote = '';
     } else if ((char === '"' || char === "'") && /(^|[\s=])$/.test(line.slice(Math.max(0, at - 1), at))) {
       quote = char;
-    } else if (char === '#' && (at === 0 || /\s/.test(line[at - 1] ?? ''))) {
+    } else if (char === '#') {
       return line.slice(0, at).trim();
     }
   }

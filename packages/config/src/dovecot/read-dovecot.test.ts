@@ -212,7 +212,9 @@ listen = 192.0.2.1
       'imap 0.0.0.0 10143',
       'imap 127.0.0.1 10993 tls',
       'pop3 192.0.2.1 110',
+      'pop3 192.0.2.1 995 tls',
     ]);
+    expect(endpoints(read(text.replace('imap imaps pop3', 'imaps')))).toEqual(['imap 127.0.0.1 10993 tls']);
     expect(settings.auth.pamService).toBe('%s');
     expect(settings.mailLocation.layout).toBe('maildir++');
   });

@@ -88,8 +88,7 @@ const GROUPS: readonly Group[] = [
     message: 'addresses are not rewritten by this',
   },
   {
-    names:
-      /^(mailbox_|fallback_|luser_relay|local_|virtual_|command_|mail_owner|default_privs|biff|require_home)/,
+    names: /^(mailbox_|fallback_|luser_relay|local_|virtual_|command_|mail_owner|default_privs|require_home)/,
     message: "local mail goes to each user's home_mailbox; this has no effect on it",
   },
   {
