@@ -3,38 +3,34 @@
 
 /** Grouped by who follows them. */
 const honouredByGroup: Readonly<Record<string, string>> = {
-  configuration: `compatibility_level config_directory mail_name mail_version maillog_file myhostname mydomain myorigin mynetworks
-    mynetworks_style inet_interfaces inet_protocols parent_domain_matches_subdomains smtpd_restriction_classes
-    syslog_name syslog_facility process_name service_name stress multi_instance_name default_database_type soft_bounce`,
-  session: `broken_sasl_auth_clients disable_vrfy_command smtpd_banner smtpd_client_port_logging smtpd_delay_reject
-    smtpd_discard_ehlo_keywords smtpd_error_sleep_time smtpd_forbid_bare_newline smtpd_forbid_unauth_pipelining
-    smtpd_hard_error_limit smtpd_helo_required smtpd_junk_command_limit smtpd_peername_lookup smtpd_recipient_limit
-    smtpd_recipient_overshoot_limit smtpd_soft_error_limit smtpd_starttls_timeout smtpd_timeout line_length_limit
-    message_size_limit hopcount_limit header_size_limit smtputf8_enable strict_rfc821_envelopes queue_minfree
-    smtpd_reject_unlisted_recipient smtpd_client_connection_count_limit`,
-  tls: `smtpd_enforce_tls smtpd_tls_auth_only smtpd_tls_cert_file smtpd_tls_chain_files smtpd_tls_ciphers
-    smtpd_tls_key_file smtpd_tls_loglevel smtpd_tls_mandatory_ciphers smtpd_tls_mandatory_protocols
-    smtpd_tls_protocols smtpd_tls_received_header smtpd_tls_security_level smtpd_tls_wrappermode smtpd_use_tls`,
-  sasl: `smtpd_sasl_auth_enable smtpd_sasl_authenticated_header smtpd_sasl_exceptions_networks
-    smtpd_sasl_local_domain smtpd_sasl_mechanism_filter smtpd_sasl_response_limit smtpd_sasl_security_options
+  configuration: `compatibility_level config_directory default_database_type inet_interfaces inet_protocols mail_name
+    mail_owner mail_version multi_instance_name mydomain myhostname mynetworks mynetworks_style myorigin
+    parent_domain_matches_subdomains process_name service_name smtpd_restriction_classes stress syslog_name`,
+  session: `allow_percent_hack allow_untrusted_routing disable_vrfy_command hopcount_limit line_length_limit
+    message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time
+    smtpd_forbidden_commands smtpd_hard_error_limit smtpd_helo_required smtpd_junk_command_limit smtpd_noop_commands
+    smtpd_peername_lookup smtpd_recipient_limit smtpd_recipient_overshoot_limit smtpd_soft_error_limit
+    smtpd_starttls_timeout smtpd_timeout smtputf8_enable soft_bounce strict_rfc821_envelopes swap_bangpath`,
+  tls: `smtpd_enforce_tls smtpd_tls_auth_only smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_loglevel
+    smtpd_tls_received_header smtpd_tls_security_level smtpd_tls_wrappermode smtpd_use_tls`,
+  sasl: `broken_sasl_auth_clients smtpd_sasl_auth_enable smtpd_sasl_authenticated_header
+    smtpd_sasl_exceptions_networks smtpd_sasl_local_domain smtpd_sasl_response_limit smtpd_sasl_security_options
     smtpd_sasl_tls_security_options`,
   restrictions: `smtpd_client_restrictions smtpd_data_restrictions smtpd_end_of_data_restrictions
-    smtpd_helo_restrictions smtpd_recipient_restrictions smtpd_relay_restrictions smtpd_sender_restrictions
-    smtpd_relay_before_recipient_restrictions smtpd_reject_unlisted_sender
-    access_map_defer_code access_map_reject_code defer_code invalid_hostname_reject_code maps_rbl_reject_code
-    multi_recipient_bounce_reject_code non_fqdn_reject_code plaintext_reject_code reject_code relay_domains_reject_code
-    unknown_address_reject_code unknown_client_reject_code unknown_hostname_reject_code
-    unknown_local_recipient_reject_code unknown_relay_recipient_reject_code unknown_virtual_alias_reject_code
-    unknown_virtual_mailbox_reject_code`,
-  addresses: `alias_database alias_maps allow_mail_to_commands allow_mail_to_files append_at_myorigin append_dot_mydomain
-    double_bounce_sender duplicate_filter_limit empty_address_recipient expand_owner_alias forward_path
-    local_recipient_maps mydestination owner_request_special proxy_interfaces recipient_delimiter relay_domains
-    relay_recipient_maps reset_owner_alias virtual_alias_domains virtual_alias_expansion_limit virtual_alias_maps
-    virtual_alias_recursion_limit virtual_alias_address_length_limit virtual_mailbox_domains virtual_mailbox_maps
-    enable_original_recipient prepend_delivered_header`,
-  delivery: `home_mailbox mailbox_size_limit mail_spool_directory`,
-  queue: `maximal_backoff_time maximal_queue_lifetime minimal_backoff_time queue_run_delay bounce_queue_lifetime
-    enable_long_queue_ids`,
+    smtpd_helo_restrictions smtpd_recipient_restrictions smtpd_reject_unlisted_recipient
+    smtpd_relay_before_recipient_restrictions smtpd_relay_restrictions smtpd_sender_restrictions
+    defer_code invalid_hostname_reject_code maps_rbl_reject_code non_fqdn_reject_code
+    plaintext_reject_code reject_code relay_domains_reject_code unknown_address_reject_code unknown_client_reject_code
+    unknown_hostname_reject_code unknown_local_recipient_reject_code unknown_relay_recipient_reject_code
+    unknown_virtual_alias_reject_code unknown_virtual_mailbox_reject_code`,
+  addresses: `alias_database alias_maps append_at_myorigin append_dot_mydomain expand_owner_alias
+    local_recipient_maps mydestination owner_request_special propagate_unmatched_extensions recipient_delimiter
+    relay_domains relay_recipient_maps show_user_unknown_table_name virtual_alias_address_length_limit
+    virtual_alias_domains virtual_alias_expansion_limit virtual_alias_maps virtual_alias_recursion_limit
+    virtual_mailbox_domains virtual_mailbox_maps`,
+  delivery: `home_mailbox`,
+  queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
+    enable_long_queue_ids maximal_backoff_time minimal_backoff_time qmgr_message_active_limit queue_run_delay`,
 };
 
 export const honouredParameters: ReadonlySet<string> = new Set(
@@ -72,9 +68,29 @@ const GROUPS: readonly Group[] = [
     mustRefuse: true,
   },
   {
+    names: /^smtpd_reject_unlisted_sender$/,
+    message: 'unknown local senders are not looked up; remove this line to run without',
+    mustRefuse: true,
+  },
+  {
     names: /^smtpd_tls_req_ccert$/,
     message: 'client certificates are not asked for; remove this line to run without',
     mustRefuse: true,
+  },
+  {
+    names: /^smtpd_tls_chain_files$/,
+    message: 'name the certificate in smtpd_tls_cert_file and its key in smtpd_tls_key_file',
+  },
+  { names: /^smtpd_sasl_mechanism_filter$/, message: 'PLAIN and LOGIN are offered' },
+  { names: /^smtpd_forbid_bare_newline/, message: 'a bare line feed never ends a line or a message here' },
+  { names: /^(maillog_|syslog_facility|debug_peer)/, message: 'log lines go where the daemon sends them' },
+  {
+    names: /^(mailbox_size_limit|mail_spool_directory)$/,
+    message: 'this concerns mbox files, which are not written',
+  },
+  {
+    names: /^(maximal_queue_lifetime|bounce_queue_lifetime)$/,
+    message: 'nothing is bounced for its age yet; it stays in the queue',
   },
   { names: /milter/, message: 'filters are not called yet' },
   { names: /^postscreen_|^dnsblog_/, message: 'postscreen is not run; its port is served by smtpd directly' },
@@ -96,7 +112,7 @@ const GROUPS: readonly Group[] = [
     message: 'bounces and notices are not sent yet',
   },
   { names: /^(smtpd_client_|anvil_).*(limit|rate|time_unit)/, message: 'this limit is not kept yet' },
-  { names: /^smtpd_tls_/, message: 'TLS follows its own safe defaults here' },
+  { names: /^smtpd_tls_/, message: 'TLS 1.2 or newer with safe ciphers is what is offered' },
   {
     names: /_directory$|_path$|^setgid_group$|^mail_owner$|^meta_|^shlib_|^data_directory$/,
     message: 'this names a place in a Postfix installation; nothing here uses it',

@@ -139,11 +139,36 @@ smtpd_recipient_restrictions =
         attributes: ['timeout=10s'],
         line: 8,
       },
-      { word: 'Strict', line: 9 },
+      { word: 'reject_unknown_sender_domain', line: 2 },
+      { word: 'permit', line: 2 },
     ]);
     expect(settings.restrictions('Strict').map(({ word }) => word)).toEqual([
       'reject_unknown_sender_domain',
       'permit',
+    ]);
+  });
+
+  it('puts classes in their place, under warn_if_reject as a whole, and stops at loops', () => {
+    const settings = settingsOf(`smtpd_restriction_classes = one, two, loop
+one = reject_a, two
+two = reject_b
+loop = loop, permit
+smtpd_helo_restrictions = warn_if_reject one, reject_c
+smtpd_sender_restrictions = loop
+`);
+    expect(settings.restrictions('smtpd_helo_restrictions').map(({ word }) => word)).toEqual([
+      'warn_if_reject',
+      'reject_a',
+      'warn_if_reject',
+      'reject_b',
+      'reject_c',
+    ]);
+    expect(settings.restrictions('smtpd_sender_restrictions').map(({ word }) => word)).toEqual([
+      'reject',
+      'permit',
+    ]);
+    expect(settings.problems).toEqual([
+      expect.objectContaining({ severity: 'refuse', name: 'loop', line: 4 }),
     ]);
   });
 });

@@ -38,6 +38,8 @@ export class PostfixSettings {
   readonly #problems = new Map<string, Problem>();
   #known: KnownSettings | undefined;
   #classNames: ReadonlySet<string> | undefined;
+  /** Lists being read, for classes that contain themselves. */
+  readonly #openClasses: string[] = [];
 
   constructor(source: SettingsSource) {
     this.#source = source;
@@ -118,11 +120,9 @@ export class PostfixSettings {
     return this.#settled(name, (text) => splitList(text), '') ?? [];
   }
 
-  /** A restriction list, or a restriction class by its name. */
+  /** A restriction list, or a restriction class by its name; classes within are replaced by what they hold. */
   restrictions(name: string): readonly Restriction[] {
-    const read = (value: string): Restriction[] =>
-      parseRestrictions({ name, value, definition: this.definition(name), classes: this.#classes() });
-    return this.#settled(name, read, '') ?? [];
+    return this.#settled(name, (value) => this.#readRestrictions(name, value), '') ?? [];
   }
 
   /** The line that holds a word of this parameter's value. */
@@ -183,6 +183,26 @@ export class PostfixSettings {
     }
     const what = read.kind === 'missing' ? 'does not exist' : `cannot be read (${read.reason})`;
     return { ok: false, reason: `${value} ${what}; write this machine's mail name into it` };
+  }
+
+  // POSTFIX: a class is its list in its place; `warn_if_reject` before it covers all of it.
+  #readRestrictions(name: string, value: string): Restriction[] {
+    const classes = this.#classes();
+    const written = parseRestrictions({ name, value, definition: this.definition(name), classes });
+    this.#openClasses.push(name);
+    const flat = written.flatMap((restriction, index): readonly Restriction[] => {
+      if (!classes.has(restriction.word)) return [restriction];
+      if (this.#openClasses.includes(restriction.word)) {
+        this.#complain(restriction.word, 'this restriction class contains itself');
+        return [{ ...restriction, word: 'reject' }];
+      }
+      const members = this.restrictions(restriction.word);
+      const before = written[index - 1];
+      if (before?.word !== 'warn_if_reject') return members;
+      return members.flatMap((member, at) => (at === 0 ? [member] : [before, member]));
+    });
+    this.#openClasses.pop();
+    return flat;
   }
 
   #classes(): ReadonlySet<string> {

@@ -134,9 +134,7 @@ function checkRestrictionLists(
   const classes = new Set(settings.list('smtpd_restriction_classes'));
   for (const list of [...restrictionListNames, ...classes]) {
     for (const restriction of settings.restrictions(list)) {
-      const problem = classes.has(restriction.word)
-        ? undefined
-        : checkRestriction(list, restriction, supported);
+      const problem = checkRestriction(list, restriction, supported);
       if (problem !== undefined) problems.push(problem);
       else openArgument(restriction, tables);
     }
@@ -178,22 +176,12 @@ const CLOSES_THE_RELAY: ReadonlySet<string> = new Set([
 // POSTFIX: refuses to receive mail unless one of the two lists stops strangers from relaying.
 function checkRelay(settings: PostfixSettings): readonly Problem[] {
   const lists = ['smtpd_relay_restrictions', 'smtpd_recipient_restrictions'];
-  if (lists.some((list) => closesTheRelay(settings, list, new Set()))) return [];
+  const isClosed = (list: string): boolean =>
+    settings.restrictions(list).some(({ word }) => CLOSES_THE_RELAY.has(word));
+  if (lists.some(isClosed)) return [];
   const blamed = lists.find((list) => settings.isSet(list)) ?? 'smtpd_relay_restrictions';
   const origin = settings.origin(blamed) ?? { file: settings.main.file, line: 0 };
   const message =
     'anybody could relay mail through this server: put reject_unauth_destination into smtpd_relay_restrictions or smtpd_recipient_restrictions';
   return [refuse(origin, { name: blamed, value: settings.string(blamed), message })];
-}
-
-function closesTheRelay(settings: PostfixSettings, list: string, seen: Set<string>): boolean {
-  if (seen.has(list)) return false;
-  seen.add(list);
-  const classes = settings.list('smtpd_restriction_classes');
-  return settings
-    .restrictions(list)
-    .some(
-      ({ word }) =>
-        CLOSES_THE_RELAY.has(word) || (classes.includes(word) && closesTheRelay(settings, word, seen)),
-    );
 }
