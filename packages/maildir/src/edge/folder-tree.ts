@@ -1,11 +1,20 @@
 // The folders of a store as directories: listing, making, removing, renaming, in both layouts. What is open in this
 // process is the store's business (`store.ts`); this only knows the disk.
 
-import { lstatSync, readdirSync, renameSync, rmdirSync, statSync, unlinkSync, type Dirent } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  type Dirent,
+} from 'node:fs';
 import { compareNames, INBOX, MailboxError, parentNames, type MailboxName } from '@postcote/mailbox';
 import { isReservedComponent } from '../layout.ts';
 import type { StoreContext } from './context.ts';
-import { makeDirectory } from './disk.ts';
+import { createFile, makeDirectory } from './disk.ts';
 import { errorCode, isMissing } from './errors.ts';
 
 /** Directories looked at in one listing, and how deep. */
@@ -98,9 +107,19 @@ export function makeFolder(context: StoreContext, name: MailboxName): void {
   }
   const path = folderPath(context, name);
   makeDirectory(path, directory);
+  if (context.layout.name === 'maildir++') markFolder(path, context.modes().file);
   // `cur` last: it is what makes a folder of it.
   for (const part of ['tmp', 'new', 'cur']) makeDirectory(`${path}/${part}`, directory);
   forgetListIndex(context);
+}
+
+/** Maildir++: an empty file that tells delivery agents that this is a folder, not a root. */
+function markFolder(path: string, mode: number): void {
+  try {
+    closeSync(createFile(`${path}/maildirfolder`, mode));
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 /** Removes the messages and files of a folder, and its directory unless it holds children. */

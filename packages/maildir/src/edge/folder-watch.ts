@@ -35,10 +35,10 @@ export class FolderWatch {
         // No watches left, or the directory is gone: the poll will tell.
       }
     }
-    this.#poll = setInterval(() => {
-      if (this.#options.looksChanged()) this.#options.notify();
-    }, this.#options.pollMs);
+    this.#poll = setInterval(() => this.#check(), this.#options.pollMs);
     this.#poll.unref();
+    // What happened between the last look and the watch was noticed by nobody.
+    this.#check();
   }
 
   stop(): void {
@@ -48,6 +48,16 @@ export class FolderWatch {
     clearTimeout(this.#pending);
     this.#poll = undefined;
     this.#pending = undefined;
+  }
+
+  #check(): void {
+    let changed = true;
+    try {
+      changed = this.#options.looksChanged();
+    } catch {
+      // Whoever looks will meet the same error, and report it.
+    }
+    if (changed) this.#options.notify();
   }
 
   #noticed(): void {

@@ -423,6 +423,8 @@ export class MaildirFolder {
     if (doomed.length > 0) {
       if (validity !== this.uidValidity) this.#refreshIdentities();
       this.#publish({ expunged: doomed, appeared: [], check: [] });
+      // What another mailbox's UIDs were is no news to this one.
+      if (validity !== this.uidValidity) [this.#expunged, this.#expungedFloor] = [[], this.highestModseq];
     }
     return changed || doomed.length > 0;
   }
@@ -440,7 +442,7 @@ export class MaildirFolder {
     let listing = this.#list(which);
     let { changed } = listing;
     for (let done = 1; done < MAX_LISTINGS; done++) {
-      const complete = !this.#lacksSomething(listing.which);
+      const complete = !this.#lacksSomething(listing);
       const believed = listing.quiet && done >= 2;
       if (done >= atLeast && (complete || believed)) break;
       listing = this.#list(NEW | CUR);
@@ -457,8 +459,11 @@ export class MaildirFolder {
     return listing.strangers;
   }
 
-  #lacksSomething(which: number): boolean {
-    return this.entries.some((e) => e.generation !== this.#generation && covers(which, e.place));
+  /** A known message was not met; or a record has no file, and the file may have moved while we looked. */
+  #lacksSomething(listing: Listing): boolean {
+    const { entries, uidlist } = this;
+    if (!listing.quiet && uidlist.records > entries.length + listing.appeared.length) return true;
+    return entries.some((e) => e.generation !== this.#generation && covers(listing.which, e.place));
   }
 
   #list(which: number): Listing {
