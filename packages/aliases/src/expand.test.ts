@@ -51,6 +51,29 @@ describe('expand', () => {
     expect(expanded.destinations[0]?.sender).toBe('dan@example.org');
   });
 
+  // As the headers of mail that a real Postfix delivered through the same tables.
+  it('keeps the way of mail that was passed on', async () => {
+    const on: TestMachine = {
+      virtual: { 'v@example.com': 'pcx', 'v2@example.com': 'Root', 'example.com': 'x' },
+      aliases: { root: 'pcx', lst: 'pcx', 'owner-lst': 'root', fw: 'v@example.com', lst2: 'lst' },
+      users: ['pcx'],
+    };
+    const headers = async (recipient: string): Promise<unknown[]> =>
+      (await expandOn(on, recipient)).destinations.map((d) =>
+        d.kind === 'local' ? [d.sender, d.original, d.deliveredTo, ...(d.via ?? [])] : d,
+      );
+    const pcx = 'pcx@example.org';
+    expect(await headers('Root')).toEqual([[undefined, 'Root', 'Root@example.org']]);
+    expect(await headers('Pcx+E@Example.ORG')).toEqual([
+      [undefined, 'Pcx+E@Example.ORG', 'Pcx+E@Example.ORG'],
+    ]);
+    expect(await headers('v@example.com')).toEqual([[undefined, 'v@example.com', pcx]]);
+    expect(await headers('v2@example.com')).toEqual([[undefined, 'v2@example.com', 'Root@example.org']]);
+    expect(await headers('fw')).toEqual([[undefined, 'fw', pcx, 'fw@example.org']]);
+    expect(await headers('lst')).toEqual([['owner-lst@example.org', pcx, pcx, 'lst@example.org']]);
+    expect(await headers('lst2')).toEqual([['owner-lst@example.org', pcx, pcx, 'lst2@example.org']]);
+  });
+
   it('makes a loop of two a temporary failure of the whole', async () => {
     const { destinations, problem } = await expandOn(machine, 'loop1@example.com');
     expect(destinations).toEqual([]);

@@ -27,9 +27,10 @@ export interface Expansion {
 
 interface Round {
   readonly address: FullMailbox;
+  readonly original: string;
   readonly sender?: string;
-  /** Local recipients on the way here. */
-  readonly passed: readonly string[];
+  /** Local recipients on the way here, the last one first. */
+  readonly via: readonly string[];
 }
 
 /** Never throws. */
@@ -72,11 +73,11 @@ class ExpansionRun {
     if (formatFull(start) !== this.#original) {
       log.add({ stage: 'rewrite', address: this.#original, result: formatFull(start) });
     }
-    const rounds: Round[] = [{ address: start, passed: [] }];
+    const rounds: Round[] = [{ address: start, original: this.#original, via: [] }];
     for (let round = rounds.shift(); round !== undefined; round = rounds.shift()) {
       const expanded = await expandVirtual(round.address, this.#context);
       if (expanded.kind === 'problem') {
-        if (round.passed.length === 0) return this.fail(expanded.problem);
+        if (round.via.length === 0) return this.fail(expanded.problem);
         this.#undeliverable(round, { permanent: false, ...expanded.problem });
         continue;
       }
@@ -104,8 +105,7 @@ class ExpansionRun {
         kind: 'remote',
         address: text,
         class: resolved.class,
-        original: this.#original,
-        ...senderOf(round),
+        ...provenanceOf(round),
       });
       return [];
     }
@@ -114,21 +114,16 @@ class ExpansionRun {
 
   async #deliverLocal(round: Round): Promise<Round[]> {
     const deliveredTo = formatFull(round.address);
-    const name = foldAddress(deliveredTo);
-    if (round.passed.includes(name)) {
+    if (round.via.some((earlier) => foldAddress(earlier) === foldAddress(deliveredTo))) {
       const reason = `mail forwarding loop for ${deliveredTo}`;
       this.#context.log.add({ stage: 'limit', address: deliveredTo, result: reason });
       this.#undeliverable(round, { permanent: true, status: '5.4.6', reason });
       return [];
     }
-    const { address } = round;
-    const { destinations, resubmitted } = await expandLocal(
-      { address, deliveredTo, original: this.#original, ...senderOf(round) },
-      this.#context,
-    );
+    const { destinations, resubmitted } = await expandLocal({ ...round, deliveredTo }, this.#context);
     for (const destination of destinations) this.#add(destination);
-    const passed = [...round.passed, name];
-    return resubmitted.map((next: Resubmitted) => ({ address: next.address, passed, ...senderOf(next) }));
+    const via = [deliveredTo, ...round.via];
+    return resubmitted.map((next: Resubmitted) => ({ ...next, via }));
   }
 
   #undeliverable(
@@ -141,8 +136,7 @@ class ExpansionRun {
       permanent: how.permanent,
       status: how.status,
       reason: how.reason,
-      original: this.#original,
-      ...senderOf(round),
+      ...provenanceOf(round),
     });
   }
 
@@ -152,8 +146,11 @@ class ExpansionRun {
   }
 }
 
-const senderOf = (from: { readonly sender?: string }): { readonly sender?: string } =>
-  from.sender === undefined ? {} : { sender: from.sender };
+const provenanceOf = ({ original, via, sender }: Round) => ({
+  original,
+  ...(via.length === 0 ? {} : { via }),
+  ...(sender === undefined ? {} : { sender }),
+});
 
 const CLASS_TEXTS = {
   local: 'local (mydestination or one of our addresses)',

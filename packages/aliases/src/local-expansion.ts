@@ -21,6 +21,7 @@ const MAX_ALIAS_DESTINATIONS = 10_000;
 /** A recipient that starts over at `virtual_alias_maps`. */
 export interface Resubmitted {
   readonly address: FullMailbox;
+  readonly original: string;
   readonly sender?: string;
 }
 
@@ -46,6 +47,8 @@ export interface LocalRecipient {
   readonly address: FullMailbox;
   readonly deliveredTo: string;
   readonly original: string;
+  /** Local recipients on the way here, the last one first. */
+  readonly via: readonly string[];
   readonly sender?: string;
 }
 
@@ -239,7 +242,7 @@ class LocalRun {
       user,
       ...(extension === undefined || extension === '' ? {} : { extension }),
       deliveredTo: this.#recipient.deliveredTo,
-      original: this.#recipient.original,
+      ...this.#where(),
       ...(work.sender === undefined ? {} : { sender: work.sender }),
     });
   }
@@ -250,7 +253,7 @@ class LocalRun {
       kind: target.kind,
       target: target.target,
       reason: DEFER_REASONS[target.kind](target.target),
-      original: this.#recipient.original,
+      ...this.#where(),
       ...(sender === undefined ? {} : { sender }),
     });
   }
@@ -263,16 +266,27 @@ class LocalRun {
       kind: 'undeliverable',
       address: formatFull(work.address),
       ...how,
-      original: this.#recipient.original,
+      ...this.#where(),
       ...(work.sender === undefined ? {} : { sender: work.sender }),
     });
   }
 
-  #resubmit(address: FullMailbox, how: { readonly sender?: string }): void {
+  #resubmit(address: FullMailbox, how: { readonly sender?: string; readonly owned?: string }): void {
     const text = formatFull(address);
     if (!this.#first(`indirect ${foldAddress(text)}`)) return;
     this.#context.log.add({ stage: 'resubmit', address: text, result: 'goes on as a recipient of its own' });
-    this.#resubmitted.push({ address, ...(how.sender === undefined ? {} : { sender: how.sender }) });
+    // POSTFIX: a member of a list with an owner is a new original recipient, as its bounces are not the sender's.
+    const original = how.owned === undefined ? this.#recipient.original : text;
+    this.#resubmitted.push({
+      address,
+      original,
+      ...(how.sender === undefined ? {} : { sender: how.sender }),
+    });
+  }
+
+  #where(): { readonly original: string; readonly via?: readonly string[] } {
+    const { original, via } = this.#recipient;
+    return via.length === 0 ? { original } : { original, via };
   }
 
   #add(destination: Destination): void {
