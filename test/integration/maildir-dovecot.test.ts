@@ -256,11 +256,15 @@ describe.skipIf(missing !== undefined)(`Maildir shared with Dovecot${missing ? `
     folder = mkdtempSync(join(tmpdir(), 'postcote-dovecot-'));
     chmodSync(folder, 0o755);
     configuration = join(folder, 'dovecot.conf');
+    configure('maildir:~/mail:LAYOUT=fs:INBOX=~/mail/');
+  });
+
+  function configure(location: string): void {
     writeFileSync(
       configuration,
       [
         'protocols = imap pop3',
-        'mail_location = maildir:~/mail:LAYOUT=fs:INBOX=~/mail/',
+        `mail_location = ${location}`,
         `base_dir = ${folder}/run`,
         `state_dir = ${folder}/run`,
         'log_path = /dev/stderr',
@@ -270,7 +274,7 @@ describe.skipIf(missing !== undefined)(`Maildir shared with Dovecot${missing ? `
         '',
       ].join('\n'),
     );
-  });
+  }
 
   beforeEach(() => {
     const home = join(folder, 'home');
@@ -384,6 +388,30 @@ describe.skipIf(missing !== undefined)(`Maildir shared with Dovecot${missing ? `
     await expectAgreement();
   });
 
+  it('agrees on Maildir++ as well', async () => {
+    asRoot();
+    configure('maildir:~/mail');
+    asUser();
+    store = openMaildirStore({ root, uid: UID, layout: 'maildir++' });
+    for (const name of ['A/B', 'Entw&APw-rfe', 'C']) await store.create(name);
+    await store.subscribe('A/B');
+    await deliver('one');
+    await append('A/B', 'two', ['\\Seen', 'work']);
+    const dovecot = await DovecotImap.start();
+    await dovecot.command('CREATE A/B/D');
+    await dovecot.command('SUBSCRIBE A/B/D');
+    await dovecot.append('A/B/D', 'other', mail('three'));
+    await dovecot.append('C', '', mail('four'));
+    await expectAgreement();
+    await store.rename('A/B', 'E/F');
+    await store.delete('C');
+    await store.unsubscribe('A/B');
+    await expectAgreement();
+    asRoot();
+    configure('maildir:~/mail:LAYOUT=fs:INBOX=~/mail/');
+    asUser();
+  });
+
   it('survives both at once', async () => {
     const delivered = new Set<string>();
     const removed = new Set<string>();
@@ -432,6 +460,15 @@ describe.skipIf(missing !== undefined)(`Maildir shared with Dovecot${missing ? `
         await dovecot.command('NOOP');
         await dovecot.command('UID STORE 1:* +FLAGS.SILENT (\\Seen kw8)').catch(ignoreExpunged);
         await dovecot.command('UID STORE 5:20 -FLAGS.SILENT (\\Seen)').catch(ignoreExpunged);
+        if (i % 6 !== 5) continue;
+        const old = `theirs-${i - 3}`;
+        const found = /\* SEARCH (\d+)/.exec(
+          await dovecot.command(`UID SEARCH HEADER Message-ID "<${old}@test>"`),
+        );
+        if (!found) continue;
+        removed.add(old);
+        await dovecot.command(`UID STORE ${found[1]} +FLAGS.SILENT (\\Deleted)`).catch(ignoreExpunged);
+        await dovecot.command(`UID EXPUNGE ${found[1]}`);
       }
     };
     await Promise.all([ours(), theirs()]);
