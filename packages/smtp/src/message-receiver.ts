@@ -6,7 +6,8 @@
 import { DotReader } from '@postcote/wire';
 import type { ClientName } from './client-name.ts';
 import type { Conversation, Transaction } from './conversation.ts';
-import { HopCounter } from './hop-counter.ts';
+import { HeaderReader } from './header-reader.ts';
+import { completesHeaders, missingHeaders } from './missing-headers.ts';
 import { refusal } from './policy.ts';
 import { type AcceptedEnvelope, AcceptError, type IncomingMessage } from './ports.ts';
 import { formatReceived } from './received.ts';
@@ -34,7 +35,7 @@ export class MessageReceiver {
   readonly #conversation: Conversation;
   readonly #writer: IncomingMessage;
   readonly #reader: DotReader;
-  readonly #hops = new HopCounter();
+  readonly #header: HeaderReader;
   #refusal: Reply | undefined;
   #waiting: Promise<void> | undefined;
   #over = false;
@@ -49,7 +50,10 @@ export class MessageReceiver {
       const client = conversation.client instanceof Promise ? await conversation.client : conversation.client;
       const writer = await conversation.ports.queue.begin(envelopeOf(conversation, transaction, client));
       logClient(conversation, writer.queueId);
-      const receiver = new MessageReceiver(conversation, writer, form);
+      const receiver = new MessageReceiver(conversation, writer, {
+        reader: new DotReader(form),
+        header: headerReaderOf(conversation, transaction, writer.queueId),
+      });
       receiver.#write(
         Buffer.from(receivedOf(conversation, transaction, { client, queueId: writer.queueId })),
       );
@@ -60,10 +64,15 @@ export class MessageReceiver {
     }
   }
 
-  private constructor(conversation: Conversation, writer: IncomingMessage, form: MessageForm) {
+  private constructor(
+    conversation: Conversation,
+    writer: IncomingMessage,
+    readers: { readonly reader: DotReader; readonly header: HeaderReader },
+  ) {
     this.#conversation = conversation;
     this.#writer = writer;
-    this.#reader = new DotReader(form);
+    this.#reader = readers.reader;
+    this.#header = readers.header;
   }
 
   get queueId(): string {
@@ -98,14 +107,16 @@ export class MessageReceiver {
       this.#refuse(TOO_BIG);
       return;
     }
-    this.#hops.push(piece);
+    this.#header.push(piece, this.#pass);
     // POSTFIX: our own `Received:` counts.
-    if (this.#hops.count + 1 >= hopcountLimit) {
+    if (this.#header.received + 1 >= hopcountLimit && this.#refusal === undefined) {
       this.#warn(`${this.queueId}: message rejected: hopcount exceeded`);
       this.#refuse(TOO_MANY_HOPS);
-      return;
     }
-    this.#write(piece);
+  };
+
+  readonly #pass = (piece: Buffer): void => {
+    if (this.#refusal === undefined) this.#write(piece);
   };
 
   #write(piece: Buffer): void {
@@ -125,6 +136,7 @@ export class MessageReceiver {
   /** The reply at the end of the message. 250 means that it is durable. */
   async finish(): Promise<Reply> {
     this.#reader.finish(this.#emit);
+    this.#header.finish(this.#pass);
     if (this.#waiting !== undefined) await this.#waiting;
     const problem =
       this.#refusal ?? this.#lineEnds() ?? (await refusal(this.#conversation, { moment: 'endOfData' }));
@@ -201,6 +213,18 @@ function envelopeOf(
     protocol,
     ...(login === undefined ? {} : { saslMethod: login.method, saslUser: login.user }),
   };
+}
+
+function headerReaderOf(conversation: Conversation, transaction: Transaction, queueId: string): HeaderReader {
+  if (!completesHeaders(conversation)) return new HeaderReader();
+  const { settings, ports } = conversation;
+  const facts = {
+    queueId,
+    myhostname: settings.myhostname,
+    sender: transaction.sender.address,
+    date: ports.clock.now(),
+  };
+  return new HeaderReader({ complete: missingHeaders(facts) });
 }
 
 function receivedOf(

@@ -312,7 +312,9 @@ export class SmtpSession implements ProtocolSession {
   #runUnknown(verb: string, text: string): void {
     this.#conversation.where = UNKNOWN;
     // POSTFIX: a header line or an HTTP request: somebody abuses the client to talk to us.
-    if (/^[!-9;-~]+:/.test(verb) || this.#settings.forbiddenCommands.has(verb)) {
+    const { forbiddenCommands, forbidOddCommands } = this.#settings;
+    const odd = forbidOddCommands && !/^[A-Z]/.test(verb);
+    if (odd || /^[!-9;-~]+:/.test(verb) || forbiddenCommands.has(verb)) {
       const shown = printable(text).slice(0, 100);
       this.#lines.write('warn', (client) => `warning: non-SMTP command from ${client}: ${shown}`);
       this.#say(GOODBYE);

@@ -79,6 +79,8 @@ export interface SmtpSettings {
   readonly discardEhloKeywords: ReadonlySet<string>;
   readonly smtputf8Enable: boolean;
   readonly forbiddenCommands: ReadonlySet<string>;
+  /** POSTFIX: `regexp:{{/^[^A-Z]/ Bogus}}` in the same list: what does not begin with a letter. */
+  readonly forbidOddCommands: boolean;
   readonly noopCommands: ReadonlySet<string>;
 
   /** 0: no limit. */
@@ -97,6 +99,10 @@ export interface SmtpSettings {
   /** `normalize`: CRLF goes on in place of a bare LF; `reject`: 550 5.5.2. Only CRLF.CRLF ends DATA in either. */
   readonly forbidBareNewline: 'normalize' | 'reject';
   readonly forbidBareNewlineRejectCode: number;
+
+  /** Clients whose messages get missing header fields: words as in `local_header_rewrite_clients`. */
+  readonly localHeaderRewriteClients: readonly string[];
+  readonly alwaysAddMissingHeaders: boolean;
 
   readonly codes: RejectCodes;
 }
@@ -190,6 +196,7 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     discardEhloKeywords: new Set(),
     smtputf8Enable: true,
     forbiddenCommands: new Set(['CONNECT', 'GET', 'POST']),
+    forbidOddCommands: true,
     noopCommands: new Set(),
     messageSizeLimit: 10_240_000,
     lineLengthLimit: 2048,
@@ -205,6 +212,8 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     forbidUnauthPipelining: false,
     forbidBareNewline: 'normalize',
     forbidBareNewlineRejectCode: 550,
+    localHeaderRewriteClients: ['permit_inet_interfaces'],
+    alwaysAddMissingHeaders: false,
     codes: DEFAULT_REJECT_CODES,
   };
 }

@@ -66,6 +66,7 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
     discardEhloKeywords: words(s.list('smtpd_discard_ehlo_keywords')),
     smtputf8Enable: s.bool('smtputf8_enable'),
     forbiddenCommands: verbs(s.list('smtpd_forbidden_commands')),
+    forbidOddCommands: s.string('smtpd_forbidden_commands').includes('regexp:{{/^[^A-Z]/'),
     noopCommands: verbs(s.list('smtpd_noop_commands')),
 
     messageSizeLimit: s.int('message_size_limit'),
@@ -79,6 +80,13 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
     junkCommandLimit: s.int('smtpd_junk_command_limit'),
     timeout: ms(s.time('smtpd_timeout')),
     starttlsTimeout: ms(s.time('smtpd_starttls_timeout')),
+    forbidUnauthPipelining: s.bool('smtpd_forbid_unauth_pipelining'),
+    forbidBareNewline:
+      s.string('smtpd_forbid_bare_newline').toLowerCase() === 'reject' ? 'reject' : 'normalize',
+    forbidBareNewlineRejectCode: s.int('smtpd_forbid_bare_newline_reject_code'),
+
+    localHeaderRewriteClients: s.list('local_header_rewrite_clients'),
+    alwaysAddMissingHeaders: s.bool('always_add_missing_headers'),
 
     codes: {
       reject: code('reject_code'),

@@ -1,0 +1,122 @@
+// Watches the header of a message as it streams by: counts `Received:` fields (RFC 5321 §6.3: loops), and puts what is
+// missing where the header ends. POSTFIX: cleanup's part. Works on clean CRLF lines, in any chunking.
+//
+// The header ends at the empty line, or at the first line that is neither a field nor the continuation of one; then an
+// empty line is put in, so that such text does not become part of our `Received:`. One pass; holds back at most one
+// unfinished line of MAX_HELD octets.
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+const TAB = 0x09;
+const COLON = 0x3a;
+const EMPTY = Buffer.alloc(0);
+
+/** An unfinished line longer than this is judged by what there is of it. */
+const MAX_HELD = 2048;
+/** Longer names are counted, not remembered. */
+const MAX_NAME = 64;
+/** Different names that are remembered: more than any header needs. */
+const MAX_NAMES = 256;
+
+type LineKind = 'field' | 'continuation' | 'empty' | 'text';
+
+export interface HeaderOptions {
+  /** What to put at the header's end, as lines with CRLF; `seen` holds the fields' names in lower case. */
+  readonly complete?: (seen: ReadonlySet<string>) => string;
+}
+
+export class HeaderReader {
+  readonly #complete: HeaderOptions['complete'];
+  readonly #seen = new Set<string>();
+  #held: Buffer = EMPTY;
+  /** Inside a line that was judged before its end came. */
+  #midLine = false;
+  #done = false;
+  received = 0;
+
+  constructor(options: HeaderOptions = {}) {
+    this.#complete = options.complete;
+  }
+
+  /** Gives on what may be given on. */
+  push(piece: Buffer, emit: (piece: Buffer) => void): void {
+    if (this.#done) {
+      emit(piece);
+      return;
+    }
+    const octets = this.#held.length === 0 ? piece : Buffer.concat([this.#held, piece]);
+    this.#held = EMPTY;
+    const read = this.#readLines(octets);
+    if (read > 0) emit(octets.subarray(0, read));
+    if (this.#done) {
+      this.#putIn(octets.length > read && octets[read] !== CR, emit);
+      if (octets.length > read) emit(octets.subarray(read));
+    } else if (read < octets.length) this.#held = Buffer.from(octets.subarray(read));
+  }
+
+  /** The message is over, perhaps within its header. */
+  finish(emit: (piece: Buffer) => void): void {
+    if (this.#done) return;
+    if (this.#held.length > 0) emit(this.#held);
+    this.#done = true;
+    this.#putIn(false, emit);
+  }
+
+  /** Octets that surely belong to the header; sets `#done` when it ends there. */
+  #readLines(octets: Buffer): number {
+    let at = 0;
+    while (at < octets.length) {
+      const end = octets.indexOf(LF, at);
+      if (this.#midLine) {
+        if (end === -1) return octets.length;
+        this.#midLine = false;
+        at = end + 1;
+        continue;
+      }
+      if (end === -1 && octets.length - at < MAX_HELD) return at;
+      const line = octets.subarray(at, end === -1 ? octets.length : end);
+      const kind = this.#judge(line);
+      if (kind === 'empty' || kind === 'text') {
+        this.#done = true;
+        return at;
+      }
+      if (end === -1) {
+        this.#midLine = true;
+        return octets.length;
+      }
+      at = end + 1;
+    }
+    return at;
+  }
+
+  #judge(line: Buffer): LineKind {
+    const first = line[0];
+    if (first === undefined || (first === CR && line.length === 1)) return 'empty';
+    if (first === SPACE || first === TAB) return 'continuation';
+    const name = fieldName(line);
+    if (name === undefined) return 'text';
+    if (name === 'received') this.received++;
+    if (name.length <= MAX_NAME && this.#seen.size < MAX_NAMES) this.#seen.add(name);
+    return 'field';
+  }
+
+  #putIn(needsEmptyLine: boolean, emit: (piece: Buffer) => void): void {
+    const text = (this.#complete?.(this.#seen) ?? '') + (needsEmptyLine ? '\r\n' : '');
+    if (text !== '') emit(Buffer.from(text, 'utf8'));
+  }
+}
+
+// RFC 5322 §3.6.8: field-name = 1*(%d33-57 / %d59-126); §4.5 allows blanks before the colon.
+function fieldName(line: Buffer): string | undefined {
+  const colon = line.indexOf(COLON);
+  if (colon < 1) return undefined;
+  let end = colon;
+  while (end > 0 && (line[end - 1] === SPACE || line[end - 1] === TAB)) end--;
+  if (end === 0) return undefined;
+  for (let i = 0; i < end; i++) {
+    const octet = line[i] as number;
+    if (octet <= SPACE || octet > 0x7e) return undefined;
+  }
+  return line.toString('latin1', 0, end).toLowerCase();
+}
