@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatFrame, FrameReader, type LoginRequest } from '@postcote/wire';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { FakeAccounts } from '../testing/index.ts';
 import { DEFAULT_THROTTLE_LIMITS, Throttle } from '../throttle.ts';
 import { askLogin, askLoginAndHandOff } from './auth-client.ts';
@@ -22,8 +22,7 @@ const opened: { server: Server; running: RunningAuthenticator }[] = [];
 afterEach(async () => {
   for (const { running } of opened.splice(0)) await running.close();
 });
-// The folder goes with the process: sockets in it are closed by then.
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Short delays, the same rules. */
 const QUICK = { ...DEFAULT_THROTTLE_LIMITS, failureDelayMs: 150, sessionSpacingMs: 0, penaltiesMs: [0] };
