@@ -154,7 +154,7 @@ describe('PopUserSession', () => {
 
   it('removes at QUIT what was marked, and nothing else', async () => {
     const { host, session, store, log } = await makeWorld();
-    await talk(session, host, 'RETR 1\r\nRETR 2\r\nTOP 3 0\r\nDELE 1\r\nDELE 3\r\nQUIT\r\n');
+    await talk(session, host, 'STAT\r\nRETR 1\r\nRETR 2\r\nTOP 3 0\r\nDELE 1\r\nDELE 3\r\nQUIT\r\n');
     const inbox = await store.open('INBOX');
     expect(inbox.records.map((r) => [r.uid, r.flags])).toEqual([
       [2, ['\\Seen']],
@@ -162,7 +162,7 @@ describe('PopUserSession', () => {
     ]);
     expect(host.closed).toBe(true);
     expect(log).toEqual([
-      'dovecot: pop3(joe)<42><sid>: Disconnected: Logged out top=1/25, retr=2/122, del=2/4, size=88',
+      'dovecot: pop3(joe)<42><sid>: Disconnected: Logged out top=1/25, retr=2/122, del=2/4, size=132',
     ]);
   });
 

@@ -68,6 +68,8 @@ export class PopUserSession implements ProtocolSession {
   /** A command or the opening is at work: the mailbox is given back after it. */
   #working = true;
   #state: 'opening' | 'ready' | 'busy' | 'over' = 'opening';
+  /** Input came while commands were at work. */
+  #arrived = false;
   #badCommands = 0;
   #paused = false;
   #stopping = false;
@@ -86,6 +88,7 @@ export class PopUserSession implements ProtocolSession {
   receive(chunk: Buffer): void {
     if (this.#state === 'over') return;
     this.#framer.push(chunk);
+    this.#arrived = true;
     if (this.#state === 'ready') void this.#runAll();
     else if (this.#framer.pending > MAX_PIPELINED && !this.#paused) {
       this.#paused = true;
@@ -164,15 +167,17 @@ export class PopUserSession implements ProtocolSession {
     if (this.#state !== 'ready' || drop === undefined) return;
     this.#state = 'busy';
     this.#working = true;
-    await this.#runLines(drop);
+    do {
+      this.#arrived = false;
+      await this.#runLines(drop);
+    } while (this.#arrived && !this.#isOver && !this.#stopping);
     this.#working = false;
     if (this.#isOver) return this.#release();
     if (this.#stopping) return this.#stop();
     this.#state = 'ready';
-    if (this.#paused) {
-      this.#paused = false;
-      this.#options.host.resume();
-    }
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#options.host.resume();
   }
 
   async #runLines(drop: Maildrop): Promise<void> {
