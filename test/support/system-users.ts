@@ -36,9 +36,10 @@ const TABLES = [
 function editTable(table: (typeof TABLES)[number], script: string): void {
   const scriptFile = path.join(fs.mkdtempSync('/tmp/postcote-users-'), 'edit.sed');
   fs.writeFileSync(scriptFile, script);
-  // vipw keeps the old table when the copy's time did not move, and that is counted in seconds.
+  // vipw keeps the old table when the copy's time did not move, and that is counted in seconds: any other will do.
+  const time = Math.floor(Date.now() / 1000) - crypto.randomInt(1, 1_000_000);
   const editor = path.join(path.dirname(scriptFile), 'editor');
-  fs.writeFileSync(editor, `#!/bin/sh\nsed -i -f '${scriptFile}' "$1" && touch -d '+2 seconds' "$1"\n`, {
+  fs.writeFileSync(editor, `#!/bin/sh\nsed -i -f '${scriptFile}' "$1" && touch -d @${time} "$1"\n`, {
     mode: 0o755,
   });
   try {
