@@ -11,6 +11,8 @@ import { errorCode } from './errors.ts';
 
 export interface StoreContext {
   readonly root: string;
+  /** INBOX's directory; the root itself unless the configuration says otherwise. */
+  readonly inbox: string;
   readonly layout: Layout;
   readonly names: BaseNames;
   readonly identity: LockIdentity;

@@ -96,7 +96,7 @@ export function exists(path: string): boolean {
 
 export function folderPath(context: StoreContext, name: MailboxName): string {
   const directory = context.layout.directory(name);
-  return directory === '' ? context.root : `${context.root}/${directory}`;
+  return directory === '' ? context.inbox : `${context.root}/${directory}`;
 }
 
 /** Makes the directories of a new folder, parents included. The uidlist is the caller's. */

@@ -10,6 +10,8 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -335,6 +337,25 @@ describe('modes and leftovers', () => {
     expect(mode('A/cur')).toBe(directory);
   });
 
+  it('makes what a delivery misses, for the user alone', async () => {
+    for (const part of ['cur', 'new', 'tmp']) rmdirSync(join(root, part));
+    chmodSync(root, 0o755);
+    const writer = store.beginDelivery();
+    await writer.write(Buffer.from(CRLF_TEXT));
+    const { fileName } = await writer.commit();
+    expect(fileName).toMatch(/^\d{10}\.M\d+P\d+\.[^,:/]+,S=17,W=20$/);
+    const mode = (path: string): number => statSync(join(root, path)).mode & 0o777;
+    expect([mode('cur'), mode('new'), mode('tmp'), mode(`new/${fileName}`)]).toEqual([
+      0o700, 0o700, 0o700, 0o600,
+    ]);
+    rmSync(root, { recursive: true });
+    const second = store.beginDelivery();
+    await second.write(Buffer.from(CRLF_TEXT));
+    await second.commit();
+    expect(mode('')).toBe(0o700);
+    expect(() => store.beginDelivery('Nowhere')).toThrow(/no mailbox/);
+  });
+
   it('sweeps only old files from tmp/', async () => {
     put('tmp/young');
     await store.open('INBOX');
@@ -373,6 +394,20 @@ describe('modes and leftovers', () => {
     await store.delete(names[3] ?? '');
     expect(existsSync(join(elsewhere, 'child/cur'))).toBe(true);
     expect(existsSync(join(elsewhere, 'cur'))).toBe(true);
+  });
+
+  it('finds INBOX where it is told, folders in the root', async () => {
+    const inbox = join(root, 'INBOX');
+    reopen({ inbox: `${inbox}/` });
+    const writer = store.beginDelivery();
+    await writer.write(Buffer.from(CRLF_TEXT));
+    await writer.commit();
+    await store.create('INBOX/child');
+    await store.create('A');
+    expect((await store.status('INBOX')).messages).toBe(1);
+    expect(readdirSync(join(inbox, 'new'))).toHaveLength(1);
+    expect(readdirSync(join(root, 'new'))).toHaveLength(0);
+    expect((await store.list()).map((e) => e.name)).toEqual(['INBOX', 'A', 'INBOX/child']);
   });
 
   it('refuses names that would hide its own files', async () => {

@@ -46,6 +46,8 @@ import { AppendWriter, DeliveryWriter, type Delivered } from './writers.ts';
 export interface MaildirStoreOptions {
   /** The Maildir root, which is also INBOX: `~/mail`. Made when missing. */
   readonly root: string;
+  /** INBOX's own directory, where `mail_location` puts it elsewhere (`INBOX=`). */
+  readonly inbox?: string;
   /** Default `fs`. */
   readonly layout?: LayoutName;
   /** Mailbox names to RFC 6154 uses, like `new Map([['Sent', '\\Sent']])`. */
@@ -111,7 +113,8 @@ class Store implements MaildirStore, FolderOwner {
     const nowMs = options.nowMs ?? Date.now;
     this.#checkIdentity();
     this.#context = {
-      root: options.root.replace(/(?<=.)\/+$/, ''),
+      root: withoutSlash(options.root),
+      inbox: withoutSlash(options.inbox ?? options.root),
       layout: layoutOf(options.layout ?? 'fs'),
       names: new BaseNames({ hostName, pid, nowMs, threadId: options.threadId ?? 0 }),
       identity: { pid, hostName, nowMs },
@@ -282,7 +285,7 @@ class Store implements MaildirStore, FolderOwner {
 
   async #load(name: MailboxName): Promise<MaildirFolder> {
     const path = folderPath(this.#context, name);
-    if (name === INBOX) this.#ensureRoot();
+    if (name === INBOX) this.#makeRoots();
     else if (!isSelectable(path)) throw nonexistent(name);
     const folder = new MaildirFolder(this.#context, name, path);
     await folder.load();
@@ -305,15 +308,21 @@ class Store implements MaildirStore, FolderOwner {
   }
 
   #ensureRoot(): void {
-    const { root } = this.#context;
-    // POSTFIX: what is missing of a Maildir is made for the user alone.
+    const { inbox } = this.#context;
+    this.#makeRoots();
+    for (const part of ['tmp', 'new', 'cur']) makeDirectory(`${inbox}/${part}`, this.#modes().directory);
+  }
+
+  #makeRoots(): void {
+    const { root, inbox } = this.#context;
     makeDirectory(root, 0o700);
-    for (const part of ['tmp', 'new', 'cur']) makeDirectory(`${root}/${part}`, this.#modes().directory);
+    if (inbox !== root) makeDirectory(inbox, 0o700);
   }
 
   #makeForDelivery(name: MailboxName, path: string): void {
-    if (name === INBOX) makeDirectory(this.#context.root, 0o700);
+    if (name === INBOX) this.#makeRoots();
     else if (!isSelectable(path)) throw nonexistent(name);
+    // POSTFIX: what is missing of a Maildir is made for the user alone.
     for (const part of ['tmp', 'new', 'cur']) makeDirectory(`${path}/${part}`, 0o700);
   }
 
@@ -393,4 +402,8 @@ function canonical(name: MailboxName): MailboxName {
 
 function nonexistent(name: MailboxName): MailboxError {
   return new MailboxError('nonexistent', `no mailbox ${JSON.stringify(name.slice(0, 200))}`);
+}
+
+function withoutSlash(path: string): string {
+  return path.replace(/(?<=.)\/+$/, '');
 }
