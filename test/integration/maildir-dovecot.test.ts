@@ -333,6 +333,26 @@ describe.skipIf(missing !== undefined)(`Maildir shared with Dovecot${missing ? `
     await expectAgreement();
   });
 
+  it('agrees on the octets of odd messages', async () => {
+    const odd = [
+      '\r\nbody',
+      'no header at all',
+      'a: b\r\n\r\nx\r\r\ny\rz\r\n',
+      'a: b\r\n\r\n\r\n\r\n',
+      '\r\n',
+      'a: b\n\nbare\n',
+    ];
+    for (const content of [...odd, `a: b\r\n\r\n${'long line\r\n'.repeat(200_000)}`]) {
+      const writer = await store.beginAppend('INBOX', { flags: ['\\Seen'] });
+      await writer.write(Buffer.from(content));
+      await writer.commit();
+    }
+    for (const [i, content] of odd.entries()) {
+      writeFileSync(join(root, 'new', `${1_600_000_000 + i}.M1P1.outside`), content, { mode: 0o600 });
+    }
+    await expectAgreement();
+  });
+
   it('serves in our store what Dovecot wrote', async () => {
     const dovecot = await DovecotImap.start();
     for (const name of ['A/B', 'A', 'Entw&APw-rfe', 'INBOX/Child', 'Gone']) {
