@@ -40,7 +40,7 @@ const samples = await runBench(plan, (text) => {
   const seconds = ((Date.now() - begun) / 1000).toFixed(0).padStart(4);
   console.error(`${seconds} s  ${text}`);
 });
-const rows = samples.rows();
+const rows = samples.rows().filter(({ ours, theirs }) => ours !== undefined || theirs !== undefined);
 const machine = {
   processors: os.cpus().length,
   model: os.cpus()[0]?.model ?? 'unknown',
