@@ -92,7 +92,11 @@ export interface GrantMessage {
   readonly handOff: unknown;
 }
 
-export type AuthenticatorToSupervisor = { readonly type: 'ready' } | GrantMessage;
+export type AuthenticatorToSupervisor =
+  | { readonly type: 'ready' }
+  /** It cannot work at all: no PAM service, no compiled binding. */
+  | { readonly type: 'failed'; readonly message: string }
+  | GrantMessage;
 
 export type SupervisorToWorker =
   | {

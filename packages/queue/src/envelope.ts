@@ -53,6 +53,10 @@ export interface QueuedRecipient {
   /** The address the client gave, when expansion changed it; else equal to `address`. */
   readonly original: string;
   readonly destination: Destination;
+  /** An `owner-` alias takes this recipient's bounces: replaces the envelope's sender for it. */
+  readonly sender?: string;
+  /** Local recipients that passed the mail on, the last one first: each has a `Delivered-To:` of its own. */
+  readonly via?: readonly string[];
   readonly notify?: readonly Notify[];
   readonly originalRecipient?: string;
 }

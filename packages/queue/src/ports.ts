@@ -12,6 +12,10 @@ export interface QueueClock {
 export interface ResolvedRecipient {
   readonly address: string;
   readonly destination: Destination;
+  /** What `X-Original-To:` shall say, when that is not the address the client gave. */
+  readonly original?: string;
+  readonly sender?: string;
+  readonly via?: readonly string[];
 }
 
 /**

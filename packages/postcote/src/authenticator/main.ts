@@ -15,6 +15,10 @@ import { PamAuthenticator, PasswdDirectory, UsersFile, serveAuthenticator } from
 import type { AuthenticatorToSupervisor, SupervisorToAuthenticator } from '../ipc.ts';
 import { openLog } from '../log/open-log.ts';
 
+/** sysexits(3). */
+const EX_TEMPFAIL = 75;
+const EX_CONFIG = 78;
+
 const opened = openLog();
 const { log } = opened;
 
@@ -38,8 +42,15 @@ process.on('SIGHUP', () => {});
 process.title = 'postcote: authenticator';
 
 process.on('message', (message: SupervisorToAuthenticator) => {
-  if (message.type === 'start') start(message);
-  else end(0);
+  if (message.type !== 'start') return end(0);
+  try {
+    start(message);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    process.send?.({ type: 'failed', message: text } satisfies AuthenticatorToSupervisor, () =>
+      end(EX_CONFIG),
+    );
+  }
 });
 
 function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): void {
@@ -48,7 +59,13 @@ function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): 
   let directory: UserDirectory;
   if (usersFile === undefined) {
     const { pamService } = options.auth;
-    authenticator = new PamAuthenticator(pamService === undefined ? {} : { service: pamService });
+    authenticator = new PamAuthenticator({
+      ...(pamService === undefined ? {} : { service: pamService }),
+      onExhausted: () => {
+        log('error', 'postcote', 'authenticator: PAM hangs on every thread; starting anew');
+        end(EX_TEMPFAIL);
+      },
+    });
     directory = new PasswdDirectory();
   } else {
     const file = new UsersFile({ path: usersFile, loopbackOnly: options.loopbackOnly });
@@ -75,7 +92,9 @@ function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): 
       return passOn({ type: 'grant', account: { name: user, uid, gid, home }, request, handOff }, socket);
     },
   });
-  server.listen({ fd: options.listenerFd });
+  server.listen({ fd: options.listenerFd }, () => {
+    process.send?.({ type: 'ready' } satisfies AuthenticatorToSupervisor);
+  });
 }
 
 /** Gives the connection to the supervisor; rejects while it is still ours. */

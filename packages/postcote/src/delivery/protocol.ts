@@ -29,7 +29,8 @@ export interface DeliveryHeader {
   readonly queueId: string;
   /** Empty for the null sender. */
   readonly sender: string;
-  readonly recipient: string;
+  /** The final recipient, then those that passed the mail on: a `Delivered-To:` each, the newest on top. */
+  readonly recipients: readonly string[];
   readonly originalRecipient: string;
 }
 
@@ -53,9 +54,10 @@ export function readOpenDelivery(value: unknown): OpenDelivery | undefined {
 
 export function readDeliveryHeader(value: unknown): DeliveryHeader | undefined {
   if (!isObject(value)) return undefined;
-  const { id, size, queueId, sender, recipient, originalRecipient } = value;
+  const { id, size, queueId, sender, recipients, originalRecipient } = value;
   if (!Number.isSafeInteger(id) || !Number.isSafeInteger(size) || (size as number) < 0) return undefined;
-  for (const text of [queueId, sender, recipient, originalRecipient])
+  if (!Array.isArray(recipients) || recipients.length === 0) return undefined;
+  for (const text of [queueId, sender, originalRecipient, ...(recipients as unknown[])])
     if (typeof text !== 'string' || /[\r\n\0]/.test(text)) return undefined;
   return value as unknown as DeliveryHeader;
 }
@@ -72,6 +74,6 @@ export function formatDeliveryHeaders(header: DeliveryHeader): string {
   return (
     `Return-Path: <${header.sender}>\r\n` +
     `X-Original-To: ${header.originalRecipient}\r\n` +
-    `Delivered-To: ${header.recipient}\r\n`
+    header.recipients.map((recipient) => `Delivered-To: ${recipient}\r\n`).join('')
   );
 }

@@ -59,7 +59,7 @@ const header = (id: number, size: number): DeliveryHeader => ({
   size,
   queueId: '4A',
   sender: 'a@example.org',
-  recipient: 'user@host',
+  recipients: ['user@host'],
   originalRecipient: 'info@example.com',
 });
 const message = (id: number, body: string): Buffer =>

@@ -76,6 +76,16 @@ export async function resolveRecipient(addresses: Addresses, recipient: string):
 }
 
 function toQueue(destination: Destination): ResolvedRecipient {
+  const { original, sender, via } = destination;
+  return {
+    ...placeOf(destination),
+    original,
+    ...(sender === undefined ? {} : { sender }),
+    ...(via === undefined || via.length === 0 ? {} : { via }),
+  };
+}
+
+function placeOf(destination: Destination): Pick<ResolvedRecipient, 'address' | 'destination'> {
   switch (destination.kind) {
     case 'local':
       return {

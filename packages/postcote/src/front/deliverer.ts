@@ -49,8 +49,8 @@ export class FrontDeliverer implements Deliverer {
       {
         size: body.size,
         queueId: job.queueId,
-        sender: job.envelope.sender,
-        recipient: recipient.address,
+        sender: recipient.sender ?? job.envelope.sender,
+        recipients: [recipient.address, ...(recipient.via ?? [])],
         originalRecipient: recipient.original,
       },
       octetsOf(body),

@@ -35,8 +35,12 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', crash);
 
   let supervisor: Supervisor;
+  const fatal = (message: string): void => {
+    log('fatal', 'postcote', `not started: ${message}`);
+    void supervisor.stop().then(() => end(EX_CONFIG));
+  };
   try {
-    supervisor = await Supervisor.start(options, opened);
+    supervisor = await Supervisor.start(options, opened, fatal);
   } catch (error) {
     if (error instanceof RefusedConfiguration) {
       for (const line of error.lines) log('fatal', 'postcote', line);

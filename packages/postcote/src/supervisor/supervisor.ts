@@ -34,6 +34,9 @@ const LOOPBACK = /^(127\.|::1$)/;
 /** V8 keeps a young generation of 16 MiB a process otherwise; a worker's garbage is short-lived and small. */
 const LEAN = ['--max-semi-space-size=2'];
 
+type Part = 'front' | 'authenticator';
+const PARTS = 2;
+
 const isLoopbackOnly = (plan: ServerPlan): boolean =>
   plan.listeners.every((listener) => LOOPBACK.test(listener.address));
 
@@ -51,12 +54,21 @@ export class Supervisor {
   #deliveryDoor: Server | undefined;
   #stopping = false;
   #announced = false;
+  readonly #readyParts = new Set<Part>();
+  readonly #onFatal: (message: string) => void;
 
-  /** Throws `RefusedConfiguration` or `BindError`. */
-  static async start(options: ServeOptions, opened: OpenedLog): Promise<Supervisor> {
+  /**
+   * Throws `RefusedConfiguration` or `BindError`. `onFatal`: a process cannot come up at all; the server should
+   * be stopped.
+   */
+  static async start(
+    options: ServeOptions,
+    opened: OpenedLog,
+    onFatal: (message: string) => void,
+  ): Promise<Supervisor> {
     const plan = await planServer(options.paths);
     for (const notice of plan.notices) opened.log('warn', 'postcote', notice);
-    const supervisor = new Supervisor(options, opened, plan);
+    const supervisor = new Supervisor(options, { opened, plan, onFatal });
     try {
       await supervisor.#start();
     } catch (error) {
@@ -66,7 +78,12 @@ export class Supervisor {
     return supervisor;
   }
 
-  private constructor(options: ServeOptions, opened: OpenedLog, plan: ServerPlan) {
+  private constructor(
+    options: ServeOptions,
+    given: { opened: OpenedLog; plan: ServerPlan; onFatal: (message: string) => void },
+  ) {
+    const { opened, plan } = given;
+    this.#onFatal = given.onFatal;
     this.#options = options;
     this.#log = opened.log;
     this.#plan = plan;
@@ -218,6 +235,9 @@ export class Supervisor {
       onOutput: this.#onOutput,
       onMessage: (message, socket) => {
         if (message.type === 'grant' && socket !== undefined) this.#grant(message, socket);
+        if (message.type === 'ready') this.#readyParts.add('authenticator');
+        if (message.type === 'failed') this.#hearFailure('authenticator', message.message);
+        this.#announce();
       },
       onExit,
     });
@@ -266,11 +286,19 @@ export class Supervisor {
   }
 
   #hearFront(message: FrontToSupervisor): void {
-    if (message.type === 'failed') {
-      this.#log('error', 'postcote', `supervisor: the front cannot start: ${message.message}`);
-      return;
-    }
-    if (message.type !== 'ready' || this.#announced || this.#stopping) return;
+    if (message.type === 'failed') this.#hearFailure('front', message.message);
+    if (message.type === 'ready') this.#readyParts.add('front');
+    this.#announce();
+  }
+
+  /** A process that never came up will not come up by itself; one that did is started again. */
+  #hearFailure(part: Part, message: string): void {
+    this.#log('error', 'postcote', `supervisor: the ${part} cannot start: ${message}`);
+    if (!this.#readyParts.has(part) && !this.#stopping) this.#onFatal(`${part}: ${message}`);
+  }
+
+  #announce(): void {
+    if (this.#announced || this.#stopping || this.#readyParts.size < PARTS) return;
     this.#announced = true;
     const where = this.#plan.listeners
       .map(({ protocol, service, address, port }) => {

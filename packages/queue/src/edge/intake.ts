@@ -172,15 +172,19 @@ async function resolveAll(
     }
     if (resolution.kind !== 'expanded') return new QueueError(resolution.kind, resolution.reason);
     const { notify, originalRecipient } = recipient;
-    for (const { address, destination } of resolution.recipients) {
-      // POSTFIX: cleanup drops duplicates after expansion (duplicate_filter_limit).
-      if (seen.has(address)) continue;
-      seen.add(address);
+    for (const { address, destination, original = recipient.address, sender, via } of resolution.recipients) {
+      // POSTFIX: cleanup drops duplicates after expansion, but keeps addresses apart that the client named
+      // apart: each copy says in X-Original-To which one it came for (enable_original_recipient).
+      const key = `${original.toLowerCase()}\n${address.toLowerCase()}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
       recipients.push({
         index: recipients.length,
         address,
-        original: recipient.address,
+        original,
         destination,
+        ...(sender === undefined ? {} : { sender }),
+        ...(via === undefined ? {} : { via }),
         ...(notify === undefined ? {} : { notify }),
         ...(originalRecipient === undefined ? {} : { originalRecipient }),
       });
@@ -190,15 +194,14 @@ async function resolveAll(
 }
 
 function storedRecipient(recipient: QueuedRecipient): StoredRecipient {
-  const { index, address, original, destination, notify, originalRecipient } = recipient;
-  const plain = notify === undefined && originalRecipient === undefined;
+  const { index, address, original, destination, ...details } = recipient;
   return {
     index,
     address,
     original,
     transport: destination.transport,
     nexthop: destination.nexthop,
-    details: plain ? null : JSON.stringify({ notify, originalRecipient }),
+    details: Object.keys(details).length === 0 ? null : JSON.stringify(details),
   };
 }
 

@@ -10,6 +10,8 @@ import { spooledBody } from './spool.ts';
 import type { QueueStore } from './store.ts';
 
 export interface RecipientDetails {
+  readonly sender?: string;
+  readonly via?: readonly string[];
   readonly notify?: readonly Notify[];
   readonly originalRecipient?: string;
 }
