@@ -4,10 +4,11 @@
 // the cheap ones left the question open. Depth is bounded by the parser, so walking the key may recurse.
 
 import { type MessageHandle, type MessageRecord, MailboxError } from '@postcote/mailbox';
+import { foldForSearch } from '@postcote/mime';
 import { dayOf } from '../codec/dates.ts';
 import type { SearchKey } from '../codec/search-key.ts';
 import { type NumberRange, resolveSequenceSet, type SequenceSet } from '../codec/sequence-set.ts';
-import { foldText, MessageText } from './message-text.ts';
+import { MessageText, type Needles } from './message-text.ts';
 
 export interface SearchScope {
   /** Messages in the view, and the UID of the last: what `*` stands for. */
@@ -30,11 +31,13 @@ type Undecided = undefined;
 export class SearchProgram {
   readonly #key: SearchKey;
   readonly #scope: SearchScope;
+  readonly #needles: Needles;
   readonly #sets = new Map<SequenceSet, readonly NumberRange[]>();
 
   constructor(key: SearchKey, scope: SearchScope) {
     this.#key = prepare(key);
     this.#scope = scope;
+    this.#needles = { body: needlesOf(this.#key, 'body'), text: needlesOf(this.#key, 'text') };
   }
 
   matches(message: SearchedMessage): boolean | Promise<boolean> {
@@ -45,7 +48,7 @@ export class SearchProgram {
     const handle = message.open();
     if (handle === undefined) return false;
     try {
-      return await this.#full(this.#key, { message, handle, text: new MessageText(handle) });
+      return await this.#full(this.#key, { message, handle, text: new MessageText(handle, this.#needles) });
     } catch (error) {
       // Expunged by somebody while we looked: it does not match anything any more.
       if (error instanceof MailboxError && error.code === 'expunged') return false;
@@ -118,9 +121,8 @@ export class SearchProgram {
       case 'header':
         return text.headerContains(key.field, key.text);
       case 'body':
-        return text.bodyContains(key.text);
       case 'text':
-        return text.contains(key.text);
+        return text.contains(key.kind, key.text);
       default:
         return false;
     }
@@ -167,7 +169,7 @@ function prepare(key: SearchKey): SearchKey {
     case 'header':
     case 'body':
     case 'text':
-      return { ...key, text: foldText(key.text) };
+      return { ...key, text: foldForSearch(key.text) };
     case 'not':
       return { kind: 'not', key: prepare(key.key) };
     case 'and':
@@ -176,6 +178,17 @@ function prepare(key: SearchKey): SearchKey {
     default:
       return key;
   }
+}
+
+function needlesOf(root: SearchKey, kind: keyof Needles): string[] {
+  const found = new Set<string>();
+  const rest: SearchKey[] = [root];
+  for (let key = rest.pop(); key !== undefined; key = rest.pop()) {
+    if (key.kind === kind) found.add(key.text);
+    else if (key.kind === 'not') rest.push(key.key);
+    else if (key.kind === 'and' || key.kind === 'or') rest.push(...key.keys);
+  }
+  return [...found];
 }
 
 function cost(key: SearchKey): number {
