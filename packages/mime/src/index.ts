@@ -21,3 +21,15 @@ export {
 export { decodeExtendedValue, decodeParameter } from './parameters.ts';
 export { decodeCharset, isKnownCharset } from './charset.ts';
 export { decodeTransferEncoding } from './transfer-encoding.ts';
+export { decodeWords } from './encoded-word.ts';
+export { type HeaderDate, parseDate } from './date.ts';
+export { parseMessageIds } from './message-id.ts';
+export { baseSubject, type BaseSubject } from './base-subject.ts';
+export {
+  findInMessage,
+  foldForSearch,
+  type OctetSource,
+  searchableText,
+  type SearchScope,
+  type TextPiece,
+} from './search-text.ts';

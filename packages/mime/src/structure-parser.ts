@@ -225,14 +225,16 @@ export class StructureParser {
    */
   #cutHeader(start: number, end: number): number {
     let depth = this.#stack.length - 1;
-    for (; depth > 0; depth--) {
-      const part = this.#stack[depth] as OpenPart;
-      if (!part.isMessage || part.headerStart < start) break;
-      part.headerStart = part.bodyStart = end;
-    }
-    const part = this.#stack[depth] as OpenPart;
-    part.bodyStart = Math.max(part.headerStart, end);
+    while (depth > 0 && this.#isEmptyMessageAt(depth, start)) depth--;
+    const cut = Math.max((this.#stack[depth] as OpenPart).headerStart, end);
+    (this.#stack[depth] as OpenPart).bodyStart = cut;
+    for (const part of this.#stack.slice(depth + 1)) part.headerStart = part.bodyStart = cut;
     return depth;
+  }
+
+  #isEmptyMessageAt(depth: number, start: number): boolean {
+    const { isMessage, headerStart } = this.#stack[depth] as OpenPart;
+    return isMessage && headerStart === start;
   }
 
   #open(start: number, role: { readonly isMessage: boolean; readonly inDigest: boolean }): void {

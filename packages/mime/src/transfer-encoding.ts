@@ -3,7 +3,6 @@
 
 import { decode as decodeQuotedPrintable } from 'libqp';
 
-const CR = 0x0d;
 const LF = 0x0a;
 
 /** Octets of a part as its author meant them. */
@@ -28,13 +27,8 @@ function decodeBase64(bytes: Buffer): Buffer {
   return Buffer.concat(text.split(/=+/).map((piece) => Buffer.from(piece, 'base64')));
 }
 
-/**
- * Where a long encoded body may be cut so that both pieces decode by themselves: after the last line end at or
- * before `limit`; `limit` itself when there is none.
- */
-export function safeCut(bytes: Uint8Array, limit: number): number {
-  for (let at = Math.min(limit, bytes.length); at > 0; at--) {
-    if (bytes[at - 1] === LF && (at < 2 || bytes[at - 2] !== CR || at >= 2)) return at;
-  }
-  return Math.min(limit, bytes.length);
+/** Where a slice of an encoded body may be cut so that both pieces decode by themselves: after its last line end. */
+export function safeCut(bytes: Uint8Array): number {
+  const lf = bytes.lastIndexOf(LF);
+  return lf === -1 ? bytes.length : lf + 1;
 }
