@@ -39,8 +39,7 @@ export function formatDeliveryLine(
  * from 100 on, no trailing zeros.
  */
 export function formatDelay(milliseconds: number): string {
-  const seconds = Math.max(0, milliseconds) / 1000;
-  if (seconds >= 10) return String(Math.round(seconds));
-  const decimals = seconds >= 1 ? 1 : 2;
-  return String(Number(seconds.toFixed(decimals)));
+  if (milliseconds >= 10_000) return String(Math.round(milliseconds / 1000));
+  if (milliseconds >= 1000) return String(Math.round(milliseconds / 100) / 10);
+  return String(Math.round(Math.max(0, milliseconds) / 10) / 100);
 }
