@@ -21,7 +21,7 @@ export interface ImapLoginSettings {
   readonly tlsAvailable: boolean;
   /** Milliseconds from the greeting to a login. DOVECOT: three minutes. */
   readonly loginTimeout: number;
-  /** Bad commands in a row. DOVECOT: the third ends the session. */
+  /** Commands that make no sense. DOVECOT: the third ends the session, whatever was between them. */
   readonly maxBadCommands: number;
 }
 
@@ -155,7 +155,9 @@ export class ImapLoginSession implements ProtocolSession {
           this.#phase = { kind: 'commands' };
           return this.#refuseBad(tag, 'Authentication response too long');
         }
-        return this.#refuseBad(event.tag, SCAN_ERRORS_SHOWN.has(event.text) ? event.text : BAD_COMMAND.text);
+        // DOVECOT: shown, and not counted.
+        if (SCAN_ERRORS_SHOWN.has(event.text)) return this.#answer(event.tag, bad(event.text));
+        return this.#refuseBad(event.tag, BAD_COMMAND.text);
       case 'fatal':
         return this.#sayBye(event.text, event.text);
       case 'append':
@@ -173,7 +175,6 @@ export class ImapLoginSession implements ProtocolSession {
   #run(event: Extract<ReaderEvent, { readonly kind: 'command' }>): void {
     const result = VERBS.has(event.verb) ? parseCommand(event.verb, event.args) : 'unknown';
     if (result === 'unknown' || !result.ok) return this.#refuseBad(event.tag, BAD_COMMAND.text);
-    this.#badCommands = 0;
     const command = result.value;
     const { tag } = event;
     switch (command.kind) {
