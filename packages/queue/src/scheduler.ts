@@ -68,6 +68,8 @@ interface ActiveMessage {
   octets: Uint8Array | undefined;
   jobs: number;
   left: number;
+  /** Recipients taken into memory so far. */
+  taken: number;
   more: boolean;
   lastRecipient: number;
   held: boolean;
@@ -104,6 +106,8 @@ export class Scheduler {
   readonly #active = new Map<number, ActiveMessage>();
   readonly #down = new Map<string, { readonly until: number; readonly dsn: string; readonly text: string }>();
   #cached = 0;
+  /** Of all active messages. */
+  #recipients = 0;
   /** Fresh messages being committed, which will want a place. */
   #promised = 0;
   #run: QueueRun | undefined;
@@ -137,8 +141,10 @@ export class Scheduler {
   }
 
   /** Whether a fresh message may stay in memory; if so it must be followed by `admit` or `forgo`. */
-  promise(): boolean {
-    if (this.#active.size + this.#promised >= this.#options.settings().activeLimit) return false;
+  promise(recipients: number): boolean {
+    const { activeLimit, activeRecipientLimit } = this.#options.settings();
+    if (this.#active.size + this.#promised >= activeLimit) return false;
+    if (this.#recipients > 0 && this.#recipients + recipients > activeRecipientLimit) return false;
     this.#promised++;
     return true;
   }
@@ -211,7 +217,7 @@ export class Scheduler {
     if (this.#reading) return;
     this.#reading = true;
     try {
-      while (this.#run !== undefined && !this.#stopped && this.#active.size < this.#backlogLimit()) {
+      while (this.#run !== undefined && !this.#stopped && this.#hasRoomForBacklog()) {
         const run = this.#run;
         const window = await this.#options.store.readDue({ ...run, limit: WINDOW });
         if (this.#stopped) return;
@@ -230,8 +236,10 @@ export class Scheduler {
     }
   }
 
-  #backlogLimit(): number {
-    return Math.max(1, Math.floor(this.#options.settings().activeLimit / 2));
+  #hasRoomForBacklog(): boolean {
+    const { activeLimit, activeRecipientLimit } = this.#options.settings();
+    if (this.#active.size === 0) return true;
+    return this.#active.size < activeLimit / 2 && this.#recipients < activeRecipientLimit / 2;
   }
 
   #takeUp(message: QueuedMessage): void {
@@ -254,6 +262,7 @@ export class Scheduler {
       octets: keep ? octets : undefined,
       jobs: 0,
       left: 0,
+      taken: 0,
       more: message.partial,
       lastRecipient: -1,
       held: false,
@@ -270,6 +279,8 @@ export class Scheduler {
 
   #addJobs(active: ActiveMessage, recipients: readonly QueuedRecipient[]): void {
     active.left += recipients.length;
+    active.taken += recipients.length;
+    this.#recipients += recipients.length;
     active.lastRecipient = recipients.at(-1)?.index ?? active.lastRecipient;
     const settings = this.#options.settings();
     for (const { destination, recipients: together } of groupByDestination(recipients)) {
@@ -419,6 +430,7 @@ export class Scheduler {
     const { log, clock, settings } = this.#options;
     const { message } = active;
     this.#active.delete(message.id);
+    this.#recipients -= active.taken;
     if (active.octets !== undefined) this.#cached -= active.octets.length;
     if (active.left === 0) {
       settlement.remove = true;

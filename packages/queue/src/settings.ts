@@ -6,6 +6,8 @@ export interface QueueSettings {
   readonly maximalBackoff: number;
   /** qmgr_message_active_limit: messages held in memory; the rest wait on disk. */
   readonly activeLimit: number;
+  /** qmgr_message_recipient_limit: recipients of active messages held in memory. */
+  readonly activeRecipientLimit: number;
   /** default_process_limit: deliveries at once per transport. */
   readonly processLimit: number;
   /** default_destination_concurrency_limit. */
@@ -34,6 +36,7 @@ export const defaultQueueSettings: QueueSettings = {
   minimalBackoff: 300_000,
   maximalBackoff: 4_000_000,
   activeLimit: 20_000,
+  activeRecipientLimit: 20_000,
   processLimit: 100,
   destinationConcurrency: 20,
   transportConcurrency: { local: 8 },

@@ -99,7 +99,7 @@ export class MessageIntake {
 
   async #store(recipients: readonly QueuedRecipient[], octets: Uint8Array | undefined): Promise<void> {
     const { store, scheduler } = this.#context;
-    const inMemory = recipients.length <= RECIPIENT_WINDOW && scheduler.promise();
+    const inMemory = recipients.length <= RECIPIENT_WINDOW && scheduler.promise(recipients.length);
     try {
       await store.accept(
         {

@@ -58,6 +58,7 @@ test.each([1, 2])('seed %i', async (seed) => {
       maximalBackoff: 20,
       queueRunDelay: 7,
       activeLimit: 6,
+      activeRecipientLimit: 25,
       processLimit: 4,
       destinationConcurrency: 2,
       destinationRecipients: 3,
