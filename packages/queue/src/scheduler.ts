@@ -8,59 +8,14 @@
 // Nothing is bounced yet: a permanent failure is logged and waits like a temporary one.
 
 import { Dispatcher } from './dispatcher.ts';
-import type { Destination, MessageEnvelope, QueuedRecipient } from './envelope.ts';
+import { destinationKey, groupByDestination, keepFailure, noResult, programOf } from './destinations.ts';
+import type { Destination, QueuedRecipient } from './envelope.ts';
 import { formatDeliveryLine } from './log-lines.ts';
-import type { Deliverer, DeliveryJob, DeliveryResult, MessageBody, QueueClock } from './ports.ts';
+import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock } from './ports.ts';
 import { nextAttempt } from './schedule.ts';
+import type { DuePlace, QueuedMessage, ScheduleStore, Settlement } from './schedule-store.ts';
 import type { QueueSettings } from './settings.ts';
 import type { Log } from '@postcote/wire';
-
-/** A message as it enters the active queue, fresh or read back. */
-export interface QueuedMessage {
-  readonly id: number;
-  readonly queueId: string;
-  readonly envelope: MessageEnvelope;
-  readonly arrivedAt: number;
-  readonly size: number;
-  readonly spool: string | null;
-  readonly recipients: readonly QueuedRecipient[];
-  /** There are recipients beyond these, to be read when these were tried. */
-  readonly partial: boolean;
-}
-
-export interface Settlement {
-  readonly id: number;
-  readonly done: number[];
-  readonly deferred: { readonly index: number; readonly dsn: string; readonly reason: string }[];
-  nextAttempt?: number | null;
-  attemptedAt?: number;
-  remove: boolean;
-}
-
-/** A place in the order of next attempts. */
-export interface DuePlace {
-  readonly nextAttempt: number;
-  readonly id: number;
-}
-
-export interface DueWindow {
-  readonly messages: readonly QueuedMessage[];
-  /** Where the next window begins; absent when there is nothing more. */
-  readonly next?: DuePlace;
-}
-
-/** The database as the scheduler sees it. */
-export interface ScheduleStore {
-  settle(settlement: Settlement, spooled: boolean): void;
-  readDue(query: {
-    readonly until: number;
-    readonly attemptedBefore: number;
-    readonly after: DuePlace;
-    readonly limit: number;
-  }): Promise<DueWindow>;
-  readMore(id: number, afterRecipient: number): Promise<QueuedMessage | undefined>;
-  openBody(message: QueuedMessage): Promise<MessageBody>;
-}
 
 interface ActiveMessage {
   readonly message: QueuedMessage;
@@ -441,40 +396,6 @@ export class Scheduler {
     settlement.nextAttempt = nextAttempt(message.arrivedAt, now, settings());
     settlement.attemptedAt = now;
   }
-}
-
-function groupByDestination(
-  recipients: readonly QueuedRecipient[],
-): { readonly destination: Destination; readonly recipients: readonly QueuedRecipient[] }[] {
-  const [only] = recipients;
-  if (recipients.length === 1 && only !== undefined) return [{ destination: only.destination, recipients }];
-  const groups = new Map<string, { destination: Destination; recipients: QueuedRecipient[] }>();
-  for (const recipient of recipients) {
-    const key = destinationKey(recipient.destination);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { destination: recipient.destination, recipients: [recipient] });
-    else group.recipients.push(recipient);
-  }
-  return [...groups.values()];
-}
-
-function destinationKey(destination: Destination): string {
-  return `${destination.transport}\0${destination.nexthop}`;
-}
-
-/** POSTFIX: the service `retry` is the program error(8). */
-function programOf({ transport }: Destination): string {
-  return `postfix/${transport === 'retry' ? 'error' : transport}`;
-}
-
-/** POSTFIX: what soft_bounce does: the message stays, the code says temporary. */
-function keepFailure(result: DeliveryResult): DeliveryResult {
-  if (result.status !== 'bounced') return result;
-  return { ...result, status: 'deferred', dsn: result.dsn.replace(/^5/, '4') };
-}
-
-function noResult(index: number): DeliveryResult {
-  return { index, status: 'deferred', dsn: '4.3.0', text: 'delivery ended without a result' };
 }
 
 function describe(error: unknown): string {

@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessageEnvelope, Notify, QueuedRecipient } from '../envelope.ts';
 import type { MessageBody, Route } from '../ports.ts';
-import type { DueWindow, QueuedMessage, ScheduleStore, Settlement } from '../scheduler.ts';
+import type { DueWindow, QueuedMessage, ScheduleStore, Settlement } from '../schedule-store.ts';
 import type { QueueCounts, StoredMessage, StoredRecipient } from './protocol.ts';
 import { spooledBody } from './spool.ts';
 import type { QueueStore } from './store.ts';

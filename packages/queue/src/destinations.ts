@@ -1,0 +1,38 @@
+// Recipients by where they go, and what a delivery's answer means for the queue.
+
+import type { Destination, QueuedRecipient } from './envelope.ts';
+import type { DeliveryResult } from './ports.ts';
+
+export function groupByDestination(
+  recipients: readonly QueuedRecipient[],
+): { readonly destination: Destination; readonly recipients: readonly QueuedRecipient[] }[] {
+  const [only] = recipients;
+  if (recipients.length === 1 && only !== undefined) return [{ destination: only.destination, recipients }];
+  const groups = new Map<string, { destination: Destination; recipients: QueuedRecipient[] }>();
+  for (const recipient of recipients) {
+    const key = destinationKey(recipient.destination);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { destination: recipient.destination, recipients: [recipient] });
+    else group.recipients.push(recipient);
+  }
+  return [...groups.values()];
+}
+
+export function destinationKey(destination: Destination): string {
+  return `${destination.transport}\0${destination.nexthop}`;
+}
+
+/** POSTFIX: the service `retry` is the program error(8). */
+export function programOf({ transport }: Destination): string {
+  return `postfix/${transport === 'retry' ? 'error' : transport}`;
+}
+
+/** POSTFIX: what soft_bounce does: the message stays, the code says temporary. */
+export function keepFailure(result: DeliveryResult): DeliveryResult {
+  if (result.status !== 'bounced') return result;
+  return { ...result, status: 'deferred', dsn: result.dsn.replace(/^5/, '4') };
+}
+
+export function noResult(index: number): DeliveryResult {
+  return { index, status: 'deferred', dsn: '4.3.0', text: 'delivery ended without a result' };
+}
