@@ -35,33 +35,35 @@ describe('formatDovecot', () => {
   const settings = readDovecot('/d/d.conf', makeMemorySystem({ files: { '/d/d.conf': guideDovecotConf } }));
 
   it('prints the guide’s file in the words of 2.3', () => {
-    expect(formatDovecot(settings, { nonDefaultOnly: true })).toMatchInlineSnapshot(`
-      "auth_mechanisms = plain login  # /d/d.conf:19
-      log_timestamp = %Y-%m-%d %H:%M:%S  # /d/d.conf:2
-      mail_location = maildir:~/mail:LAYOUT=fs:INBOX=~/mail/  # /d/d.conf:6
-      mail_privileged_group = mail  # /d/d.conf:3
-      passdb {  # /d/d.conf:20
-        driver = pam  # /d/d.conf:20
-      }
-      protocols = imap imaps pop3 pop3s  # /d/d.conf:1
-      service auth {  # /d/d.conf:24
-        unix_listener /var/spool/postfix/private/auth {  # /d/d.conf:25
-          group = postfix  # /d/d.conf:29
-          mode = 0660  # /d/d.conf:27
-          type = client  # /d/d.conf:25
-          user = postfix  # /d/d.conf:28
-        }
-      }
-      ssl_cert = </etc/ssl/certs/postfix.pem  # /d/d.conf:4
-      ssl_key = </etc/ssl/private/postfix.key  # /d/d.conf:5
-      userdb {  # /d/d.conf:22
-        driver = passwd  # /d/d.conf:22
-      }
-      protocol pop3 {  # /d/d.conf:11
-        pop3_uidl_format = %08Xu%08Xv  # /d/d.conf:12
-      }
-      "
-    `);
+    expect(formatDovecot(settings, { nonDefaultOnly: true })).toBe(
+      [
+        'auth_mechanisms = plain login  # /d/d.conf:19',
+        'log_timestamp = %Y-%m-%d %H:%M:%S  # /d/d.conf:2',
+        'mail_location = maildir:~/mail:LAYOUT=fs:INBOX=~/mail/  # /d/d.conf:6',
+        'mail_privileged_group = mail  # /d/d.conf:3',
+        'passdb {  # /d/d.conf:20',
+        '  driver = pam  # /d/d.conf:20',
+        '}',
+        'protocols = imap imaps pop3 pop3s  # /d/d.conf:1',
+        'service auth {  # /d/d.conf:24',
+        '  unix_listener /var/spool/postfix/private/auth {  # /d/d.conf:25',
+        '    group = postfix  # /d/d.conf:29',
+        '    mode = 0660  # /d/d.conf:27',
+        '    type = client  # /d/d.conf:25',
+        '    user = postfix  # /d/d.conf:28',
+        '  }',
+        '}',
+        'ssl_cert = </etc/ssl/certs/postfix.pem  # /d/d.conf:4',
+        'ssl_key = </etc/ssl/private/postfix.key  # /d/d.conf:5',
+        'userdb {  # /d/d.conf:22',
+        '  driver = passwd  # /d/d.conf:22',
+        '}',
+        'protocol pop3 {  # /d/d.conf:11',
+        '  pop3_uidl_format = %08Xu%08Xv  # /d/d.conf:12',
+        '}',
+        '',
+      ].join('\n'),
+    );
   });
 
   it('prints everything, defaults marked', () => {

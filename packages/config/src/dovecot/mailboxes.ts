@@ -41,9 +41,24 @@ export function readMailboxes(source: MailboxSource): Mailboxes {
     if (first !== undefined)
       problems.push(refuse(first.origin, { name: 'namespace', value: first.name, message }));
   }
+  noticeSeparators(namespaces, sections, { location, problems });
   const special = sections.flatMap((section) => readSpecial(section));
   const byDefault = defaultNamespace({ file: source.file, line: 0 });
   return { location, namespaces: namespaces.length === 0 ? [byDefault] : namespaces, special, problems };
+}
+
+function noticeSeparators(
+  namespaces: readonly MailNamespace[],
+  sections: readonly DovecotSection[],
+  { location, problems }: { readonly location: MailLocation; readonly problems: Problem[] },
+): void {
+  const own = location.layout === 'fs' ? '/' : '.';
+  for (const [index, { separator }] of namespaces.entries()) {
+    const setting = readValues(sections[index]?.children ?? []).get('separator');
+    if (separator === undefined || separator === own || setting === undefined) continue;
+    const message = `not honoured: levels of mailbox names are separated by "${own}" here`;
+    problems.push(notice(setting.origin, { name: 'separator', value: separator, message }));
+  }
 }
 
 function defaultNamespace(origin: Origin): MailNamespace {
@@ -118,6 +133,20 @@ function checkLocation(location: MailLocation, setting: DovecotSetting, problems
   } else if (location.layout === 'index') {
     complain('LAYOUT=index is not supported; LAYOUT=fs and Maildir++ are');
   }
+  if (location.inboxPath !== undefined && plainPath(location.inboxPath) !== plainPath(location.path)) {
+    complain('an INBOX outside the folder of the other mailboxes is not supported');
+  }
+  if (location.controlPath !== undefined && plainPath(location.controlPath) !== plainPath(location.path)) {
+    complain(
+      'CONTROL= keeps the UIDs elsewhere and is not supported; clients would download everything again',
+    );
+  }
+  if (location.indexPath !== undefined) {
+    const message = 'Dovecot’s index files are not used, so INDEX= has no effect';
+    problems.push(
+      notice(setting.origin, { name: setting.name, value: `INDEX=${location.indexPath}`, message }),
+    );
+  }
   for (const [name, value] of location.others) {
     if (IGNORED_OPTIONS.has(name)) {
       problems.push(
@@ -132,6 +161,10 @@ function checkLocation(location: MailLocation, setting: DovecotSetting, problems
       complain(`"${name}" is not supported`);
     }
   }
+}
+
+function plainPath(template: string): string {
+  return template.replace(/^(%h|%\{home\})(?=\/|$)/, '~').replace(/\/+$/, '');
 }
 
 /** DOVECOT: blocks of one name add up. Unnamed ones stand for themselves. */
@@ -160,6 +193,11 @@ function readNamespace(section: DovecotSection, dialect: DovecotDialect, problem
   if (type !== 'private') {
     const message = 'shared and public namespaces are not offered; their mail stays unseen';
     problems.push(notice(section.origin, { name: 'namespace', value: section.label, message }));
+  }
+  const prefix = values.get('prefix');
+  if (type === 'private' && prefix !== undefined && prefix.value !== '') {
+    const message = 'not honoured: mailboxes are shown without a prefix';
+    problems.push(notice(prefix.origin, { name: 'prefix', value: prefix.value, message }));
   }
   const list = text('list').toLowerCase();
   return {

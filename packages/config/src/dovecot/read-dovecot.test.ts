@@ -20,7 +20,7 @@ const MODERN = `listen = *
 ssl = required
 ssl_cert = </etc/ssl/c.pem
 ssl_key = </etc/ssl/k.pem
-mail_location = maildir:~/mail:LAYOUT=fs:INBOX=~/mail/:INDEX=/var/index/%u
+mail_location = maildir:~/mail:LAYOUT=fs:INBOX=%h/mail/
 passdb {
   driver = pam
 }
@@ -97,6 +97,7 @@ describe('readDovecot', () => {
     ]);
     expect(checkDovecot(settings)).toEqual([
       expect.objectContaining({ severity: 'notice', name: 'log_timestamp', line: 2 }),
+      expect.objectContaining({ severity: 'notice', name: 'mail_privileged_group', line: 3 }),
     ]);
   });
 
@@ -154,7 +155,7 @@ protocol imap {
     expect(settings).toMatchObject({
       dialect: '2.3',
       ssl: 'required',
-      mailLocation: { indexPath: '/var/index/%u' },
+      mailLocation: { inboxPath: '%h/mail/' },
       imap: { mailMaxUseripConnections: 20, idleNotifyInterval: 1740 },
       pop3: { mailMaxUseripConnections: 10 },
       auth: { clientSockets: [{ path: '/var/spool/postfix/private/auth' }], usernameFormat: '%Lu' },
@@ -251,6 +252,8 @@ describe('checkDovecot', () => {
     ['auth_ssl_require_client_cert = yes', 'yes'],
     ['auth_mechanisms = cram-md5', 'cram-md5'],
     ['mail_location = mbox:~/mail', 'mbox:~/mail'],
+    ['mail_location = maildir:~/mail:INBOX=/var/mail/%u', 'maildir:~/mail:INBOX=/var/mail/%u'],
+    ['mail_location = maildir:~/mail:CONTROL=/c/%u', 'maildir:~/mail:CONTROL=/c/%u'],
     ['mail_location = maildir:~/mail:DIRNAME=x', 'maildir:~/mail:DIRNAME=x'],
     ['ssl = maybe', 'maybe'],
     ['namespace x {\n prefix = a/\n}', 'x'],
@@ -285,5 +288,20 @@ describe('checkDovecot', () => {
       ['notice', 'service imap', 18],
     ]);
     expect(notices[1]?.message).toContain('did you mean mail_debug?');
+  });
+
+  it('reports how folders are shown otherwise', () => {
+    const text = `${MODERN.replace('LAYOUT=fs', 'INDEX=/i/%u')}namespace inbox {
+ inbox = yes
+ prefix = INBOX.
+ separator = /
+}
+`;
+    const { problems } = read(text);
+    expect(problems.map(({ severity, name, value }) => [severity, name, value])).toEqual([
+      ['notice', 'mail_location', 'INDEX=/i/%u'],
+      ['notice', 'prefix', 'INBOX.'],
+      ['notice', 'separator', '/'],
+    ]);
   });
 });

@@ -10,15 +10,11 @@ import { readValues, type DovecotNode, type DovecotSection, type DovecotSetting 
 import { splitWords } from './values.ts';
 
 export const honouredDovecotSettings: ReadonlySet<string> = new Set(
-  `auth_failure_delay auth_mechanisms auth_username_chars auth_username_format base_dir disable_plaintext_auth
-  dotlock_use_excl dovecot_config_version dovecot_storage_version first_valid_uid imap_capability imap_client_workarounds
-  imap_idle_notify_interval imap_max_line_length last_valid_uid listen login_greeting mail_driver mail_path
-  mail_inbox_path mail_index_path mail_control_path mailbox_list_layout mail_fsync mail_location
-  mail_max_lock_timeout mail_max_userip_connections mail_privileged_group maildir_broken_filename_sizes
-  maildir_copy_with_hardlinks maildir_very_dirty_syncs pop3_deleted_flag pop3_enable_last pop3_no_flag_updates
-  pop3_lock_session pop3_reuse_xuidl pop3_save_uidl pop3_client_workarounds pop3_uidl_duplicates pop3_uidl_format
-  protocols ssl ssl_ca ssl_cert ssl_cipher_list ssl_key ssl_key_password ssl_listen ssl_min_protocol
-  ssl_prefer_server_ciphers`.split(/\s+/),
+  `auth_failure_delay auth_mechanisms auth_username_format base_dir disable_plaintext_auth dovecot_config_version
+  dovecot_storage_version first_valid_uid imap_idle_notify_interval imap_max_line_length last_valid_uid listen
+  login_greeting mail_control_path mail_driver mail_inbox_path mail_index_path mail_location mail_max_lock_timeout
+  mail_max_userip_connections mail_path mailbox_list_layout pop3_lock_session pop3_no_flag_updates pop3_uidl_format
+  protocols ssl ssl_cert ssl_key ssl_key_password ssl_listen`.split(/\s+/),
 );
 
 /** Set to anything but "no" or nothing, these close a door that would stand open if they were ignored. */
@@ -39,9 +35,12 @@ const GROUPS: readonly (readonly [names: RegExp, message: string])[] = [
     /_(process|processes)_|process_(limit|min_avail|size)|_vsz_limit|client_limit|^default_|^login_(user|max|process|chroot)/,
     'processes are started as needed',
   ],
+  [/^mail_privileged_group$/, 'Maildirs in the homes need no privileged group'],
+  [/^mail_fsync$/, 'what is acknowledged is on the disk, always'],
+  [/^auth_username_chars$/, 'the names of system accounts are what counts'],
   [
-    /^(ssl_dh|ssl_parameters|ssl_crypto|ssl_curve|ssl_options|ssl_cipher_suites|ssl_client_|ssl_require_crl|ssl_verify_client|ssl_cert_username|ssl_alt_)/,
-    'TLS follows its own safe defaults here',
+    /^(ssl_dh|ssl_ca|ssl_cipher_list|ssl_min_protocol|ssl_prefer_server|ssl_parameters|ssl_crypto|ssl_curve|ssl_options|ssl_cipher_suites|ssl_client_|ssl_require_crl|ssl_verify_client|ssl_cert_username|ssl_alt_)/,
+    'TLS 1.2 or newer with safe ciphers is what is offered',
   ],
   [
     /^auth_(cache|worker|realms|default_realm|master_user|gssapi|krb5|winbind|use_winbind|proxy|anonymous|policy)|^master_user_separator/,
@@ -53,7 +52,7 @@ const GROUPS: readonly (readonly [names: RegExp, message: string])[] = [
   ],
   [/^(mail_plugins|mail_plugin_dir)$/, 'plugins are not loaded'],
   [
-    /^(mmap|mail_nfs|mail_cache|mail_always|mail_never|lock_method|mailbox_|mdbox|mbox|maildir_|mail_prefetch|mail_temp|mail_sort|mail_vsize)/,
+    /^(mmap|dotlock|mail_nfs|mail_cache|mail_always|mail_never|lock_method|mailbox_|mdbox|mbox|maildir_|mail_prefetch|mail_temp|mail_sort|mail_vsize)/,
     'the store works in its own way; the files on disk stay compatible',
   ],
   [
@@ -64,6 +63,7 @@ const GROUPS: readonly (readonly [names: RegExp, message: string])[] = [
     /^(mail_uid|mail_gid|mail_home|mail_access_groups|first_valid_gid|last_valid_gid|valid_chroot)/,
     "each user's own uid, groups and home are used",
   ],
+  [/^(imap|pop3)_/, 'this is not followed yet'],
 ];
 
 function explain(name: string): string {
