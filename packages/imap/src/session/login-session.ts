@@ -300,7 +300,15 @@ export class ImapLoginSession implements ProtocolSession {
     // The authenticator has its own time limit.
     this.#cancelTimer();
     this.#options.host.setIdleTimeout(0);
-    void this.#askAndAnswer(tag, given);
+    this.#askAndAnswer(tag, given).catch((error: unknown) => {
+      this.#options.log(
+        'error',
+        'dovecot',
+        `imap-login: ${String(error)}, session=<${this.#options.sessionId}>`,
+      );
+      this.#finish('Internal error');
+      this.#options.host.close();
+    });
   }
 
   async #askAndAnswer(
