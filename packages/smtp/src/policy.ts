@@ -138,8 +138,8 @@ export function logRefusal(
     (transaction?.recipients.length === 1 ? transaction.recipients[0]?.path : undefined);
   const helo = question.helo ?? conversation.helo;
   const fields = [
-    sender === undefined ? '' : ` from=<${sender.display}>`,
-    recipient === undefined ? '' : ` to=<${recipient.display}>`,
+    sender === undefined ? '' : ` from=<${sender.address}>`,
+    recipient === undefined ? '' : ` to=<${recipient.address}>`,
     ` proto=${protocol}`,
     helo === undefined ? '' : ` helo=<${helo}>`,
   ].join('');

@@ -471,6 +471,7 @@ export class SmtpSession implements ProtocolSession {
   }
 
   #failChunk(chunk: Extract<Next, { kind: 'bdat' }>, refused: Reply): void {
+    this.#conversation.transaction = undefined;
     this.#conversation.chunking = 'failed';
     this.#dropChunked();
     this.#startChunk({ ...chunk, refused });
@@ -619,7 +620,8 @@ export class SmtpSession implements ProtocolSession {
     const mode = this.#mode;
     let { where } = this.#conversation;
     if (mode.kind === 'data') where = `DATA (${mode.message.size} bytes)`;
-    else if (mode.kind === 'chunk') where = `BDAT (${this.#chunked?.size ?? 0} bytes)`;
+    else if (mode.kind === 'chunk' && mode.chunk.refused === undefined)
+      where = `BDAT (${this.#chunked?.size ?? 0} bytes)`;
     // POSTFIX: a client that leaves once its message is through is nothing to speak of.
     else if (where === END_OF_MESSAGE && reason === 'lost connection') return;
     this.#lines.write('info', (client) => `${reason} after ${where} from ${client}`);

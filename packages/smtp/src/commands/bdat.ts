@@ -1,7 +1,7 @@
 // BDAT (RFC 3030): a message in counted chunks. The octets of a refused chunk are still read, and dropped: what was
 // sent as a message must never run as commands.
 //
-// POSTFIX: after a failed chunk every later one is discarded until the transaction ends; wrong syntax ends the
+// POSTFIX: after a failed chunk the transaction is gone, and every later chunk is discarded until RSET or the like; wrong syntax ends the
 // session, for then nobody knows where the chunk ends.
 
 import { type Command, type CommandWord, type Conversation, type Outcome, failed } from '../conversation.ts';
@@ -71,6 +71,7 @@ function begin(conversation: Conversation, chunk: Chunk): Outcome | Promise<Outc
 const take = (chunk: Chunk): Outcome => ({ ok: true, next: { kind: 'bdat', ...chunk } });
 
 function skip(conversation: Conversation, chunk: Chunk, refused: Reply): Outcome {
+  conversation.transaction = undefined;
   conversation.chunking = 'failed';
   return { ok: false, next: { kind: 'bdat', ...chunk, refused } };
 }

@@ -20,6 +20,6 @@ export const etrn: Command = {
     if (!isHostname(name) && !isAddressLiteral(name))
       return failed(plainReply(501, 'Error: invalid parameter syntax'));
     conversation.log('warn', (client) => `warning: reject: ETRN ${printable(domain)}... from ${client}`);
-    return failed(plainReply(459, `<${printable(domain)}>: service unavailable`));
+    return failed(plainReply(459, `<${name}>: service unavailable`));
   },
 };

@@ -25,8 +25,8 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
   if (settings.heloRequired && conversation.helo === undefined) {
     return failed(reply(503, '5.1', 'Error: send HELO/EHLO first'));
   }
-  if (conversation.chunking !== 'none') return failed(reply(503, '5.1', 'Error: MAIL after BDAT'));
   if (conversation.transaction !== undefined) return failed(reply(503, '5.1', 'Error: nested MAIL command'));
+  if (conversation.chunking !== 'none') return failed(reply(503, '5.1', 'Error: MAIL after BDAT'));
   const [, keyword, address, ...rest] = words;
   if (address === undefined || keyword?.text.toLowerCase() !== 'from:') {
     return failed(reply(501, '5.4', 'Syntax: MAIL FROM:<address>'));
