@@ -364,8 +364,9 @@ export class MaildirFolder {
     }
     if (strangers.length === 0 && this.uidlist.header && !this.uidlist.irregular) return;
     try {
+      const places = strangers.reduce((which: number, s) => which | s.place, NEW);
       await this.locked(
-        () => this.#adoptStrangers(),
+        () => this.#adoptStrangers(places),
         this.uidlist.header ? LOOK_LOCK_MS : this.context.lockTimeoutMs,
       );
     } catch (error) {
@@ -526,9 +527,9 @@ export class MaildirFolder {
   }
 
   /** Under the lock: gives UIDs to files without one, in the order of their arrival. */
-  async #adoptStrangers(): Promise<void> {
-    this.#readUidlist();
-    const strangers = this.#scan(NEW | CUR);
+  async #adoptStrangers(places: number): Promise<void> {
+    const recordsChanged = this.#readUidlist();
+    const strangers = this.#scan(recordsChanged ? NEW | CUR : places | this.#needed());
     if (!this.uidlist.header || this.uidlist.irregular) this.#rewrite();
     const inodes = new Map<string, number>();
     const found = strangers.flatMap((s) => this.#meetStranger(s, inodes));
