@@ -12,16 +12,16 @@ import { CAPABILITIES } from '../capabilities.ts';
 import { CommandReader, type ReaderEvent } from '../codec/command-reader.ts';
 import { DEFAULT_CODEC_LIMITS } from '../codec/limits.ts';
 import { parseCommand } from '../codec/parse-command.ts';
-import { parseAppendHead } from '../codec/parse/messages.ts';
 import { bad, formatContinuation, formatStatus, no, ok, type Status } from '../codec/response.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
-import { beginAppend, EMPTY_MESSAGE, type OpenAppend } from './append.ts';
+import { type Answer, Appending, type AppendEvent, type CommandEvent } from './appending.ts';
 import { type AnyRow, COMMANDS } from './commands/index.ts';
 import { BrokenLiteral } from './commands/fetch.ts';
 import { type ImapUserSettings, type Outcome, SessionCore } from './core.ts';
 import { Idling } from './idling.ts';
 import { INTERNAL_ERROR, statusOfError } from './mailbox-errors.ts';
 import { ResponseWriter } from './response-writer.ts';
+import { SessionLog } from './session-log.ts';
 import { MailboxReplaced, Selected } from './selected.ts';
 import type { ImapSessionState } from './state.ts';
 
@@ -38,9 +38,6 @@ export interface ImapUserOptions {
   readonly pid: number;
 }
 
-type AppendEvent = Extract<ReaderEvent, { readonly kind: 'append' }>;
-type CommandEvent = Extract<ReaderEvent, { readonly kind: 'command' }>;
-
 /** Octets that may wait for a command to end before reading stops. */
 const MAX_WAITING = 64 * 1024;
 
@@ -54,7 +51,8 @@ export class ImapUserSession implements ProtocolSession {
   #over = false;
   #stopping = false;
   #badCommands = 0;
-  #append: OpenAppend | undefined;
+  readonly #appending: Appending;
+  readonly #log: SessionLog;
   #idling: Idling | undefined;
   #lastCommand = '';
   #lastEnd = 0;
@@ -65,8 +63,19 @@ export class ImapUserSession implements ProtocolSession {
     this.#options = options;
     this.#out = new ResponseWriter(options.host);
     this.#core = new SessionCore({ ...options, out: this.#out });
+    this.#log = new SessionLog(options.log, {
+      user: options.user,
+      pid: options.pid,
+      sessionId: options.handOff.sessionId,
+    });
     const limit = options.settings.maxLineLength;
     this.#reader = new CommandReader({ ...DEFAULT_CODEC_LIMITS, maxCommand: limit, maxLiteral: limit });
+    this.#appending = new Appending({
+      store: options.store,
+      reader: this.#reader,
+      maxSize: options.settings.maxAppend,
+      logError: (error) => this.#log.error(error),
+    });
   }
 
   /** Takes up a session that was put away. The client notices nothing but what changed meanwhile. */
@@ -118,8 +127,7 @@ export class ImapUserSession implements ProtocolSession {
    * keeps the connection and makes a new session with `resume`.
    */
   async suspend(): Promise<ImapSessionState | undefined> {
-    if (this.#over || this.#running || this.#append !== undefined || this.#reader.buffered > 0)
-      return undefined;
+    if (this.#over || this.#running || this.#appending.active || this.#reader.buffered > 0) return undefined;
     if (this.#idling === undefined && this.#reader.midCommand) return undefined;
     await this.#idling?.stop();
     // While that was awaited the client may have gone on.
@@ -168,9 +176,9 @@ export class ImapUserSession implements ProtocolSession {
     this.#core.beginSlice();
     for (let event = this.#reader.next(); event !== undefined && !this.#over; event = this.#reader.next()) {
       const current = event;
-      if (this.#append === undefined && this.#idling === undefined) this.#begun = this.#options.clock.now();
+      if (!this.#appending.active && this.#idling === undefined) this.#begun = this.#options.clock.now();
       await this.#guard(() => this.#handle(current));
-      if (this.#stopping && !this.#over && this.#append === undefined) {
+      if (this.#stopping && !this.#over && !this.#appending.active) {
         this.#bye('Server shutting down.', 'Server shutting down.');
       }
       if (this.#core.shouldBreathe) await this.#core.breathe();
@@ -193,7 +201,7 @@ export class ImapUserSession implements ProtocolSession {
         this.#bye('Mailbox was replaced or deleted.', `Mailbox replaced: ${error.message}`);
         return;
       }
-      this.#logError(error);
+      this.#log.error(error);
       if (error instanceof BrokenLiteral) this.#closeNow(error.message);
       else this.#bye(INTERNAL_ERROR.text, 'Internal error');
     }
@@ -202,7 +210,7 @@ export class ImapUserSession implements ProtocolSession {
   #handle(event: ReaderEvent): Promise<void> | void {
     switch (event.kind) {
       case 'command':
-        return this.#append === undefined ? this.#run(event) : this.#endAppend(event);
+        return this.#appending.active ? this.#endAppend(event) : this.#run(event);
       case 'append':
         return this.#beginAppend(event);
       case 'data':
@@ -261,11 +269,11 @@ export class ImapUserSession implements ProtocolSession {
       return await run();
     } catch (error) {
       if (error instanceof MailboxError) {
-        if (error.code === 'unavailable') this.#logError(error);
+        if (error.code === 'unavailable') this.#log.error(error);
         return { status: statusOfError(error) };
       }
       if (error instanceof BrokenLiteral || error instanceof MailboxReplaced) throw error;
-      this.#logError(error);
+      this.#log.error(error);
       return { status: INTERNAL_ERROR };
     }
   }
@@ -284,7 +292,7 @@ export class ImapUserSession implements ProtocolSession {
     } catch (error) {
       if (!(error instanceof MailboxError)) throw error;
       if (error.code === 'nonexistent') throw new MailboxReplaced('mailbox was deleted', { cause: error });
-      this.#logError(error);
+      this.#log.error(error);
       return statusOfError(error);
     }
   }
@@ -330,77 +338,34 @@ export class ImapUserSession implements ProtocolSession {
     this.#answer(idling.tag, ok('Idle completed.'));
   }
 
-  async #beginAppend({ tag, verb, args, literal }: AppendEvent): Promise<void> {
-    this.#lastCommand = verb;
-    if (this.#append !== undefined) {
-      // A second message: MULTIAPPEND (RFC 3502) is not announced.
-      await this.#append.abort();
-      this.#append = undefined;
-      this.#reader.refuseLiteral();
-      return this.#refuse(tag, `Error in IMAP command ${verb}: Only one message can be appended at a time`);
-    }
-    const head = parseAppendHead(args);
-    const refused = (status: Status): void => {
-      this.#reader.refuseLiteral();
-      this.#answer(tag, status);
-    };
-    if (!head.ok) {
-      if (head.kind === 'no') return refused(no(head.text, head.code));
-      this.#reader.refuseLiteral();
-      return this.#refuse(tag, `Error in IMAP command ${verb}: ${head.text}`);
-    }
-    if (literal.size === 0) return refused(EMPTY_MESSAGE);
-    if (literal.size > this.#options.settings.maxAppend) return refused(no('Message is too large.', 'LIMIT'));
-    const start = await beginAppend(this.#core.store, head.value);
-    if (start.kind === 'refused') return refused(start.status);
-    if (this.#over) return start.append.abort();
-    this.#append = start.append;
-    this.#appendTag = tag;
-    this.#reader.acceptLiteral();
-    if (literal.synchronising) {
+  async #beginAppend(event: AppendEvent): Promise<void> {
+    this.#lastCommand = event.verb;
+    const refused = await this.#appending.begin(event);
+    if (refused !== undefined) return this.#give(refused);
+    if (event.literal.synchronising) {
       this.#out.text(formatContinuation('OK'));
       this.#out.flush();
     }
   }
 
-  #appendTag = '';
-
   async #appendData(bytes: Buffer): Promise<void> {
-    const append = this.#append;
-    if (append === undefined) return;
-    let problem: Status | undefined;
-    try {
-      problem = await append.write(bytes);
-    } catch (error) {
-      this.#logError(error);
-      problem = INTERNAL_ERROR;
-    }
-    if (problem === undefined) return;
-    this.#append = undefined;
-    this.#reader.abandonLiteral();
-    this.#answer(this.#appendTag, problem);
+    const failed = await this.#appending.write(bytes);
+    if (failed !== undefined) this.#give(failed);
   }
 
-  async #endAppend({ tag, verb, args }: CommandEvent): Promise<void> {
-    const append = this.#append;
-    this.#append = undefined;
-    if (append === undefined) return;
-    if (args.length > 0) {
-      await append.abort();
-      return this.#refuse(tag, `Error in IMAP command ${verb}: Invalid arguments`);
-    }
-    const outcome = await this.#outcome(async () => ({ status: await append.commit() }));
-    const problem = await this.#sync({ sync: 'all', refresh: true }, verb);
-    // The message is kept: that is the answer, whatever became of telling.
-    if (problem !== undefined && outcome.status.kind !== 'OK') return this.#answer(tag, problem);
-    this.#answer(tag, outcome.status);
+  async #endAppend(event: CommandEvent): Promise<void> {
+    const { status } = await this.#outcome(async () => ({ status: await this.#appending.end(event) }));
+    // The message is kept: that is the answer, whatever becomes of telling.
+    await this.#sync({ sync: 'all', refresh: true }, event.verb);
+    this.#answer(event.tag, status);
+  }
+
+  #give({ tag, status }: Answer): void {
+    this.#answer(tag, status);
   }
 
   async #invalid({ tag, verb, text }: Extract<ReaderEvent, { readonly kind: 'invalid' }>): Promise<void> {
-    if (this.#append !== undefined) {
-      await this.#append.abort();
-      this.#append = undefined;
-    }
+    await this.#appending.abort();
     if (this.#idling !== undefined) {
       const idling = this.#idling;
       this.#idling = undefined;
@@ -465,29 +430,18 @@ export class ImapUserSession implements ProtocolSession {
     this.#core.over = true;
     // A command under way ends first: it may still have flags to keep.
     if (!this.#running) this.#release();
-    const { log } = this.#options;
-    const c = this.#core.counters;
-    // DOVECOT: imap_logout_format.
-    log(
-      'info',
-      'dovecot',
-      `${this.#prefix}: ${words} in=${c.input} out=${this.#out.octets} deleted=${c.deleted} expunged=${c.expunged} trashed=0 ` +
-        `hdr_count=${c.headerCount} hdr_bytes=${c.headerOctets} body_count=${c.bodyCount} body_bytes=${c.bodyOctets}`,
-      { session: this.#options.handOff.sessionId },
-    );
+    this.#log.end(words, { ...this.#core.counters, output: this.#out.octets });
   }
 
   #release(): void {
     const idling = this.#idling;
-    const append = this.#append;
     this.#idling = undefined;
-    this.#append = undefined;
     const giveBack = async (): Promise<void> => {
       await idling?.stop();
-      await append?.abort();
+      await this.#appending.abort();
       await this.#core.deselect();
     };
-    void giveBack().catch((error: unknown) => this.#logError(error));
+    void giveBack().catch((error: unknown) => this.#log.error(error));
   }
 
   #endWords(reason: string): string {
@@ -500,19 +454,5 @@ export class ImapUserSession implements ProtocolSession {
           : `${this.#lastCommand} finished ${seconds} secs ago`;
     const why = /^(?:connection )?closed/.test(reason) ? '' : `: ${reason}`;
     return `Disconnected: Connection closed${why} (${last})`;
-  }
-
-  get #prefix(): string {
-    const { user, pid, handOff } = this.#options;
-    return `imap(${user})<${pid}><${handOff.sessionId}>`;
-  }
-
-  #logError(error: unknown): void {
-    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    const level = error instanceof MailboxError || error instanceof BrokenLiteral ? 'warn' : 'error';
-    this.#options.log(level, 'dovecot', `${this.#prefix}: ${text}`, {
-      session: this.#options.handOff.sessionId,
-      ...(error instanceof Error && level === 'error' ? { stack: error.stack } : {}),
-    });
   }
 }
