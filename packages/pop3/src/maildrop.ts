@@ -20,6 +20,8 @@ export interface MaildropOptions {
   readonly uidlFormat: UidlFormat;
   /** RETR leaves \Seen alone. DOVECOT: pop3_no_flag_updates. */
   readonly noFlagUpdates: boolean;
+  /** LAST exists. DOVECOT: pop3_enable_last. */
+  readonly enableLast: boolean;
   readonly clock: Clock;
 }
 
@@ -34,12 +36,15 @@ export class Maildrop {
   readonly #messages: DropMessage[];
   #deletedCount = 0;
   #sizesKnown = false;
+  /** Highest number read, now or in a session before: what LAST answers. */
+  #last = 0;
   #seen: number[] = [];
 
   private constructor(mailbox: Mailbox, messages: DropMessage[], options: MaildropOptions) {
     this.#mailbox = mailbox;
     this.#messages = messages;
     this.#options = options;
+    for (const [i, message] of messages.entries()) if (message.seen) this.#last = i + 1;
   }
 
   static async open(store: MailStore, options: MaildropOptions): Promise<Maildrop> {
@@ -68,6 +73,11 @@ export class Maildrop {
     return this.#deletedCount;
   }
 
+  /** Undefined where LAST does not exist. */
+  get last(): number | undefined {
+    return this.#options.enableLast ? this.#last : undefined;
+  }
+
   isDeleted(number: number): boolean {
     return this.#messages[number - 1]?.deleted ?? false;
   }
@@ -83,6 +93,7 @@ export class Maildrop {
   unmarkAll(): void {
     for (const message of this.#messages) message.deleted = false;
     this.#deletedCount = 0;
+    this.#last = 0;
   }
 
   async size(number: number): Promise<number> {
@@ -143,6 +154,7 @@ export class Maildrop {
   /** RETR: the message has been read. Failing to say so is no reason to fail. */
   async noteRetrieved(number: number): Promise<void> {
     const message = this.#at(number);
+    this.#last = Math.max(this.#last, number);
     if (message.seen || this.#options.noFlagUpdates) return;
     message.seen = true;
     this.#seen.push(message.uid);

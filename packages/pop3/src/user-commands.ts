@@ -33,6 +33,7 @@ const refuse = (text: string): UserOutcome => reply(negative(text));
 const COMMANDS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['CAPA', runCapa],
   ['DELE', runDele],
+  ['LAST', runLast],
   ['LIST', runList],
   ['NOOP', () => reply(positive())],
   ['QUIT', () => ({ kind: 'quit' })],
@@ -49,6 +50,7 @@ export function runUserCommand(
   args: string,
   drop: Maildrop,
 ): UserOutcome | Promise<UserOutcome> | undefined {
+  if (verb === 'LAST' && drop.last === undefined) return undefined;
   return COMMANDS.get(verb)?.(args, drop);
 }
 
@@ -141,4 +143,9 @@ function runTop(args: string, drop: Maildrop): UserOutcome {
 function runRset(_: string, drop: Maildrop): UserOutcome {
   drop.unmarkAll();
   return reply(positive());
+}
+
+// RFC 1460 §3; RFC 1939 dropped it. DOVECOT: messages read in earlier sessions count, RSET makes it 0.
+function runLast(_: string, drop: Maildrop): UserOutcome {
+  return reply(positive(String(drop.last ?? 0)));
 }

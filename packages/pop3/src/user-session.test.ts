@@ -123,6 +123,7 @@ const dialogs: [name: string, sent: string, answered: string][] = [
     '+OK Marked to be deleted.\r\n-ERR Message is deleted.\r\n+OK 3 76\r\n+OK 3 messages:\r\n2 32\r\n3 23\r\n4 21\r\n.\r\n' +
       '-ERR Message is deleted.\r\n-ERR Message is deleted.\r\n-ERR Message is deleted.\r\n+OK\r\n+OK 4 132\r\n',
   ],
+  ['LAST', 'LAST\r\n', '-ERR Unknown command: LAST\r\n'],
   ['NOOP', 'noop\r\nNOOP x\r\n', '+OK\r\n+OK\r\n'],
   ['CAPA', 'CAPA\r\n', '+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\n.\r\n'],
   [
@@ -182,6 +183,14 @@ describe('PopUserSession', () => {
     const { host, session, store } = await makeWorld({ settings });
     await talk(session, host, 'RETR 2\r\nQUIT\r\n');
     expect((await store.open('INBOX')).records[1]?.flags).toEqual([]);
+  });
+
+  it('answers LAST where it is told to', async () => {
+    const settings = { uidlFormat: '%u', noFlagUpdates: false, enableLast: true };
+    const { host, session } = await makeWorld({ settings });
+    expect(await talk(session, host, 'LAST\r\n')).toBe(`${LOGGED_IN}+OK 1\r\n`);
+    await talk(session, host, 'RETR 3\r\nTOP 4 0\r\nRETR 2\r\n');
+    expect(await talk(session, host, 'LAST\r\nRSET\r\nLAST\r\n')).toBe('+OK 3\r\n+OK\r\n+OK 0\r\n');
   });
 
   it('keeps its numbers when messages come and go', async () => {

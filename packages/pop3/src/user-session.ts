@@ -21,6 +21,8 @@ export interface PopUserSettings {
   readonly uidlFormat: string;
   /** DOVECOT: pop3_no_flag_updates. */
   readonly noFlagUpdates: boolean;
+  /** DOVECOT: pop3_enable_last; off when absent. */
+  readonly enableLast?: boolean;
   /** Milliseconds without a command. DOVECOT: ten minutes, as RFC 1939 §3 asks at least. */
   readonly idleTimeout?: number;
   /** Bad commands in a row. DOVECOT: 20. */
@@ -146,8 +148,8 @@ export class PopUserSession implements ProtocolSession {
       this.#unlock = unlock;
     }
     try {
-      const { noFlagUpdates } = settings;
-      const drop = await Maildrop.open(store, { uidlFormat: uidl.format, noFlagUpdates, clock });
+      const { noFlagUpdates, enableLast = false } = settings;
+      const drop = await Maildrop.open(store, { uidlFormat: uidl.format, noFlagUpdates, enableLast, clock });
       this.#drop = drop;
       this.#totals.messages = drop.total;
     } catch (error) {
