@@ -38,13 +38,15 @@ export interface Configuration {
 export function readConfiguration(request: LoadRequest): Configuration {
   const { system } = request;
   const problems: Problem[] = [];
-  const main = readMain(`${request.postfixDirectory}/main.cf`, system, problems);
+  const mainPath = `${request.postfixDirectory}/main.cf`;
+  const main = readMain(mainPath, system, problems);
   const master = readMaster(`${request.postfixDirectory}/master.cf`, system, problems);
-  const postfix = new PostfixSettings({ main, system });
+  const postfix = new PostfixSettings({ main: main ?? emptyMainCf(mainPath), system });
   const plan = planListeners(postfix, master, system);
   const tables = new TableRegistry(request.tables, system, postfix);
   problems.push(...(master?.problems ?? []), ...plan.problems);
-  problems.push(...checkPostfix(postfix, plan.listeners, tables, request));
+  // Without a main.cf there is one thing to say, and it has been said.
+  if (main !== undefined) problems.push(...checkPostfix(postfix, plan.listeners, tables, request));
   const dovecot = readDovecot(request.dovecotConf, system);
   problems.push(...checkDovecot(dovecot));
   return { postfix, master, listeners: plan.listeners, tables, dovecot, problems };
@@ -54,7 +56,7 @@ export function mustNotStart(problems: readonly Problem[]): boolean {
   return problems.some(({ severity }) => severity === 'refuse');
 }
 
-function readMain(path: string, system: System, problems: Problem[]): MainCf {
+function readMain(path: string, system: System, problems: Problem[]): MainCf | undefined {
   const read = system.readFile(path);
   if (read.kind === 'text') return parseMainCf(path, read.text);
   const message =
@@ -62,7 +64,7 @@ function readMain(path: string, system: System, problems: Problem[]): MainCf {
       ? 'there is no main.cf here; "postcote init" writes one, or name its folder with --postfix-dir'
       : `it cannot be read: ${read.reason}`;
   problems.push(refuse({ file: path, line: 0 }, { name: '', message }));
-  return emptyMainCf(path);
+  return undefined;
 }
 
 function readMaster(path: string, system: System, problems: Problem[]): MasterCf | undefined {

@@ -138,6 +138,7 @@ export class TableFiles {
     const parsed = parse(path, text);
     const file = new TableFile(path, parse, { content: parsed.content, seen, log: this.#options.log });
     this.#files.set(key, file as TableFile<unknown>);
+    if (this.#poll !== undefined) this.#watchFolder(dirname(path));
     return { kind: 'open', file, problems: [...parsed.errors, ...parsed.warnings] };
   }
 

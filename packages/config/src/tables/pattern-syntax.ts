@@ -123,6 +123,11 @@ class Translation {
     if (char === '+' && this.#isPcre && this.#followsQuantifier()) {
       return this.#refuse('possessive quantifiers (++, *+, ?+) are not supported');
     }
+    if (!this.#isPcre && /[*+?]/.test(char) && this.#followsQuantifier()) {
+      return this.#refuse('a repetition of a repetition is not supported');
+    }
+    // `{,n}`: JavaScript would take it for plain text.
+    if (!this.#isPcre && char === '{' && this.#source[this.#at + 1] === ',') return this.#emit('{0', 1);
     this.#emit(char, 1);
   }
 
@@ -149,8 +154,12 @@ class Translation {
     if (next === '`' && !this.#isPcre) return this.#emit('(?<![\\s\\S])', 2);
     if (next === "'" && !this.#isPcre) return this.#emit('(?![\\s\\S])', 2);
     if (this.#isPcre) return this.#pcreEscape(next);
-    // POSIX leaves other letters to the library; glibc has \w \W \s \S \b \B and takes the rest as themselves.
-    if (/[a-zA-Z]/.test(next) && !/[wWsSbB]/.test(next)) return this.#emit(next, 2);
+    // POSIX leaves letters to the library; glibc has \w \W \s \S \b \B, and the rest matches nothing there.
+    if (/[a-zA-Z]/.test(next) && !/[wWsSbB]/.test(next)) {
+      return this.#refuse(
+        `"\\${next}" has no meaning in a POSIX pattern; use a pcre: table or [[:classes:]]`,
+      );
+    }
     this.#emit(/[wWsSbB1-9]/.test(next) ? `\\${next}` : literal(next), 2);
   }
 
