@@ -1,0 +1,210 @@
+// The files of one folder: lists new/ and cur/ when that is needed, matches names with entries, and makes files that
+// nobody knows yet fit to get a UID.
+
+import { lstatSync, readdirSync, renameSync } from 'node:fs';
+import { baseOf } from '../file-name.ts';
+import { warn, type StoreContext } from './context.ts';
+import { DirectoryState } from './directory-state.ts';
+import { makeDirectory, pathOf } from './disk.ts';
+import type { KeywordFile } from './keyword-file.ts';
+import { CUR, type InfoValue, type MessageEntry, NEW, type Place } from './message-entry.ts';
+
+/** A file without a UID. */
+export interface Stranger {
+  readonly name: string;
+  readonly place: Place;
+}
+
+export interface Listing {
+  readonly which: number;
+  /** No directory changed while it was listed. */
+  quiet: boolean;
+  /** Some known message has another name or place. */
+  changed: boolean;
+  readonly strangers: Stranger[];
+  readonly appeared: MessageEntry[];
+}
+
+/** A file that gets a UID. */
+export interface FoundFile {
+  readonly base: string;
+  readonly info: string;
+  readonly place: Place;
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+/** What a listing asks and tells. */
+export interface ListingHost {
+  entryOf(base: string): MessageEntry | undefined;
+  /** Somebody moved the message to cur/. */
+  takenFromNew(entry: MessageEntry): void;
+}
+
+export class FolderFiles {
+  #path: string;
+  readonly #context: StoreContext;
+  readonly #keywordFile: KeywordFile;
+  readonly #directories: readonly [DirectoryState, DirectoryState];
+  readonly #noInfo: InfoValue;
+  /** Bases of names that are no regular files. */
+  readonly #ignored = new Set<string>();
+  #generation = 0;
+
+  constructor(context: StoreContext, keywordFile: KeywordFile, path: string) {
+    this.#context = context;
+    this.#keywordFile = keywordFile;
+    this.#path = path;
+    this.#noInfo = keywordFile.info('');
+    this.#directories = [new DirectoryState(`${path}/new`), new DirectoryState(`${path}/cur`)];
+  }
+
+  relocate(path: string): void {
+    this.#path = path;
+    this.#directories[0].path = `${path}/new`;
+    this.#directories[1].path = `${path}/cur`;
+  }
+
+  /** Makes what is missing beside `cur`. */
+  ensure(): void {
+    const { directory } = this.#context.modes();
+    for (const state of this.#directories) {
+      if (state.mtime() === undefined) makeDirectory(state.path, directory);
+    }
+    makeDirectory(`${this.#path}/tmp`, directory);
+  }
+
+  forget(): void {
+    for (const directory of this.#directories) directory.forget();
+  }
+
+  /** A change of our own to files in new/ or cur/ begins; call the result when it is done. */
+  ownChange(): () => void {
+    const ends = this.#directories.map((d) => d.change(this.#context.identity.nowMs));
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /** Which directories must be listed: bits of NEW and CUR. */
+  needed(count: { readonly fresh: number; readonly all: number }): number {
+    const now = this.#context.identity.nowMs();
+    const [fresh, current] = this.#directories;
+    const freshTime = fresh.mtime();
+    const currentTime = current.mtime();
+    if (freshTime === undefined || currentTime === undefined) return NEW | CUR;
+    let needed = 0;
+    if (fresh.needsListing(freshTime, now, count.fresh)) needed |= NEW;
+    if (current.needsListing(currentTime, now, count.all)) needed |= CUR;
+    return needed;
+  }
+
+  directoryOf(place: Place): string {
+    return `${this.#path}/${place === NEW ? 'new' : 'cur'}`;
+  }
+
+  fileOf(entry: MessageEntry): string | Buffer {
+    return pathOf(this.directoryOf(entry.place), entry.base + entry.info.text);
+  }
+
+  /** The last listing met this entry's file. */
+  met(entry: MessageEntry): boolean {
+    return entry.generation === this.#generation;
+  }
+
+  /** The last listing, which was this one, should have met this entry's file and did not. */
+  lacks(listing: Listing, entry: MessageEntry): boolean {
+    return !this.met(entry) && (listing.which & entry.place) !== 0;
+  }
+
+  list(which: number, host: ListingHost): Listing {
+    this.#generation++;
+    const listing: Listing = { which, quiet: true, changed: false, strangers: [], appeared: [] };
+    const now = this.#context.identity.nowMs();
+    for (const place of [NEW, CUR] as const) {
+      if ((which & place) === 0) continue;
+      const directory = this.#directories[place - 1] as DirectoryState;
+      const mtime = directory.mtime() ?? 0;
+      const names = readdirSync(directory.path, 'latin1');
+      directory.listed(mtime, now);
+      for (const name of names) this.#meet(name, place, listing, host);
+      if (directory.mtime() !== mtime) listing.quiet = false;
+    }
+    return listing;
+  }
+
+  #meet(name: string, place: Place, listing: Listing, host: ListingHost): void {
+    if (name.charCodeAt(0) === 46) return;
+    const colon = name.indexOf(':');
+    const base = colon === -1 ? name : name.slice(0, colon);
+    const entry = host.entryOf(base);
+    if (!entry || entry.dead) {
+      if (!this.#ignored.has(base) || this.#isMessageFile(name, place))
+        listing.strangers.push({ name, place });
+      return;
+    }
+    const info = colon === -1 ? this.#noInfo : this.#keywordFile.info(name.slice(colon));
+    if (this.met(entry)) {
+      // Seen already in this listing: moved while we looked, or there twice.
+      if (entry.place === place && entry.info === info) return;
+      if (this.#exists(entry)) {
+        if (!this.#sameFile(entry, name, place)) listing.strangers.push({ name, place });
+        return;
+      }
+    }
+    entry.generation = this.#generation;
+    if (entry.place !== place || entry.info !== info) {
+      entry.place = place;
+      entry.info = info;
+      listing.changed = true;
+      if (place === CUR) host.takenFromNew(entry);
+    }
+    if (!entry.live) listing.appeared.push(entry);
+  }
+
+  #exists(entry: MessageEntry): boolean {
+    return lstatSync(this.fileOf(entry), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  #sameFile(entry: MessageEntry, name: string, place: Place): boolean {
+    const one = lstatSync(this.fileOf(entry), { throwIfNoEntry: false });
+    const other = lstatSync(pathOf(this.directoryOf(place), name), { throwIfNoEntry: false });
+    return !one || !other || one.ino === other.ino;
+  }
+
+  #isMessageFile(name: string, place: Place): boolean {
+    return lstatSync(pathOf(this.directoryOf(place), name), { throwIfNoEntry: false })?.isFile() === true;
+  }
+
+  /** Under the lock: those of `strangers` that are messages, each under a base that is its own. */
+  settleStrangers(strangers: readonly Stranger[], isTaken: (base: string) => boolean): FoundFile[] {
+    const inodes = new Map<string, number>();
+    return strangers.flatMap((stranger) => this.#settle(stranger, inodes, isTaken));
+  }
+
+  /** `inodes` has the bases met before in this round. */
+  #settle(stranger: Stranger, inodes: Map<string, number>, isTaken: (base: string) => boolean): FoundFile[] {
+    const { name, place } = stranger;
+    const directory = this.directoryOf(place);
+    const stat = lstatSync(pathOf(directory, name), { throwIfNoEntry: false });
+    if (!stat) return [];
+    let base = baseOf(name);
+    const info = name.slice(base.length);
+    if (!stat.isFile()) {
+      if (!this.#ignored.has(base))
+        warn(this.#context, `${this.#path}: ${JSON.stringify(name)} is no regular file, ignored`);
+      this.#ignored.add(base);
+      return [];
+    }
+    this.#ignored.delete(base);
+    // Linked to its second name and not yet unlinked from its first: one message.
+    if (inodes.get(base) === stat.ino) return [];
+    if (isTaken(base) || inodes.has(base) || base === '' || /[\r\n]/.test(base)) {
+      // The same base twice, or one that no uidlist can hold: the file goes on under a new name.
+      base = this.#context.names.next();
+      renameSync(pathOf(directory, name), pathOf(directory, base + info));
+    }
+    inodes.set(base, stat.ino);
+    return [{ base, info, place, size: stat.size, mtimeMs: stat.mtimeMs }];
+  }
+}
