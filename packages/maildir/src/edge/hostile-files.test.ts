@@ -146,6 +146,15 @@ describe('sizes', () => {
     expect(await (await reopen().open('INBOX')).message(1)?.size()).toBe(CRLF_TEXT.length);
   });
 
+  it('gives all octets to who asks up to the size that a wrong W told', async () => {
+    put(`cur/1.M1.h,S=${TEXT.length},W=${CRLF_TEXT.length - 2}:2,`);
+    const mailbox = await store.open('INBOX');
+    const end = (await mailbox.message(1)?.size()) ?? 0;
+    expect(end).toBe(CRLF_TEXT.length - 2);
+    expect((await mailbox.message(1)?.read({ start: 3, end }))?.toString()).toBe(CRLF_TEXT.slice(3));
+    expect(await mailbox.message(1)?.size()).toBe(CRLF_TEXT.length);
+  });
+
   it('keeps counted sizes in the uidlist', async () => {
     put('cur/1.V1I1M1.mta:2,');
     const mailbox = await store.open('INBOX');

@@ -37,6 +37,8 @@ export class MessageEntry {
   crlfSize = -1;
   /** `crlfSize` was counted, not taken from a hint. */
   counted = false;
+  /** The size that was given out on the word of a hint; -1 when none was. */
+  toldSize = -1;
   mtimeMs = -1;
 
   constructor(uid: number, fields: string, base: string, info: InfoValue) {

@@ -55,7 +55,10 @@ export class MaildirMessage implements MessageHandle {
     if (entry.crlfSize !== -1) return entry.crlfSize;
     const { rawSize } = this.#stat();
     const hinted = entry.hintedSize(rawSize);
-    if (hinted !== undefined) return (entry.crlfSize = hinted);
+    if (hinted !== undefined) {
+      entry.toldSize = hinted;
+      return (entry.crlfSize = hinted);
+    }
     return this.exactSize();
   }
 
@@ -104,7 +107,10 @@ export class MaildirMessage implements MessageHandle {
   read(range?: ByteRange): MaybePromise<Buffer> {
     if (this.#stat().rawSize <= SMALL_FILE) {
       const bytes = this.#small();
-      return range ? bytes.subarray(Math.max(0, range.start), Math.max(0, range.end)) : bytes;
+      if (!range) return bytes;
+      // Whoever asks up to a size that a wrong hint made us tell means the end.
+      const end = range.end === this.#entry.toldSize ? bytes.length : range.end;
+      return bytes.subarray(Math.max(0, range.start), Math.max(0, end));
     }
     return this.#collect(range);
   }
