@@ -40,7 +40,7 @@ describeAsRoot('durability', () => {
     const pids = ours.daemon.processes().flatMap(({ pid }) => ['-p', String(pid)]);
     const strace: ChildProcess = spawn(
       'strace',
-      ['-f', '-y', '-s', '200', '-e', `trace=${TRACED}`, '-o', file, ...pids],
+      ['-f', '-y', '-s', '8192', '-e', `trace=${TRACED}`, '-o', file, ...pids],
       {
         stdio: ['ignore', 'ignore', 'pipe'],
       },
