@@ -15,7 +15,7 @@ export async function* topOfMessage(handle: MessageHandle, lines: number): Async
   yield header;
   let left = lines;
   if (left === 0) return;
-  const size = await handle.size();
+  const size = await (handle.exactSize?.() ?? handle.size());
   if (size <= header.length) return;
   for await (const chunk of handle.stream({ start: header.length, end: size })) {
     let end = 0;

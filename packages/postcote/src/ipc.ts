@@ -38,6 +38,8 @@ export interface TlsFiles {
   readonly key: string;
   /** For the log when the pair is refused. */
   readonly source: string;
+  /** Pairs for clients that ask for these names (SNI). DOVECOT: local_name. */
+  readonly named?: readonly (readonly [name: string, files: TlsFiles])[];
 }
 
 export type SupervisorToFront =

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { DEFAULT_MAIL_POLICY, type MailPolicy, parseUserNameFormat } from '@postcote/auth';
 import {
+  type CertificateFiles,
   type DovecotSettings,
   type MailLocation,
   type PostfixSettings,
@@ -124,6 +125,16 @@ function readSmtpTls(postfix: PostfixSettings, problems: Problem[]): TlsFiles | 
 function readMailboxTls(dovecot: DovecotSettings, problems: Problem[]): TlsFiles | undefined {
   const files = dovecot.certificate;
   if (files === undefined || dovecot.ssl === 'no') return undefined;
+  const pair = readDovecotPair(files, problems);
+  if (pair === undefined) return undefined;
+  const named = [...dovecot.namedCertificates].flatMap(([name, namedFiles]) => {
+    const namedPair = readDovecotPair(namedFiles, problems);
+    return namedPair === undefined ? [] : [[name, namedPair] as const];
+  });
+  return named.length === 0 ? pair : { ...pair, named };
+}
+
+function readDovecotPair(files: CertificateFiles, problems: Problem[]): TlsFiles | undefined {
   if (files.keyPassword !== undefined)
     problems.push(
       refuse(files.origin, {
@@ -206,9 +217,6 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
       specialUse: dovecot.specialMailboxes.flatMap(({ name, uses }) =>
         uses[0] === undefined ? [] : [[name, uses[0]] as const],
       ),
-      autoCreate: dovecot.specialMailboxes
-        .filter(({ auto }) => auto !== 'no')
-        .map(({ name, auto }) => ({ name, subscribe: auto === 'subscribe' })),
       lockTimeout: dovecot.mailMaxLockTimeout * 1000,
     },
     delivery: { path: deliveryPath(postfix, mailLocation) },
@@ -220,6 +228,7 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
     pop3: {
       uidlFormat: pop3.uidlFormat,
       noFlagUpdates: pop3.noFlagUpdates,
+      enableLast: pop3.enableLast,
       lockSession: pop3.lockSession,
       maxUserIpConnections: pop3.mailMaxUseripConnections,
     },

@@ -171,8 +171,9 @@ class MessageReader {
     return (this.#structure ??= await this.#handle.structure());
   }
 
+  /** Where the message ends: announced as a literal's length, so counted and not taken from a name. */
   async size(): Promise<number> {
-    return this.#handle.size();
+    return this.#handle.exactSize?.() ?? this.#handle.size();
   }
 
   /** Exactly the range: what storage cannot give was cut off behind our back. */

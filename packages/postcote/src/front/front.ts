@@ -3,7 +3,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { Addresses } from '@postcote/aliases';
-import { startSasl, MECHANISMS } from '@postcote/auth';
+import { MECHANISMS, startSasl } from '@postcote/auth';
 import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
 import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
 import { DEFAULT_LOGIN_SETTINGS as DEFAULT_IMAP_LOGIN_SETTINGS } from '@postcote/imap';
@@ -175,7 +175,11 @@ export class Front {
         ports: {
           dns,
           login: (request) => askLogin(authSocket, request),
-          sasl: { mechanisms: MECHANISMS, startSasl },
+          sasl: {
+            // DOVECOT: Postfix offers what its auth socket offers.
+            mechanisms: mechanismsOf(this.#settled.configuration.dovecot),
+            startSasl,
+          },
           addresses: {
             classify: (mailbox) => this.#settled.addresses.classify(mailbox),
             verify: (mailbox) => this.#settled.addresses.verify(mailbox),
@@ -243,7 +247,13 @@ function mailboxSettingsOf(dovecot: LoadedConfiguration['dovecot']): MailboxLogi
     disablePlaintextAuth: dovecot.auth.disablePlaintext || dovecot.ssl === 'required',
   };
   return {
+    mechanisms: mechanismsOf(dovecot),
     imap: { ...DEFAULT_IMAP_LOGIN_SETTINGS, ...common },
     pop3: { ...DEFAULT_POP_LOGIN_SETTINGS, ...common },
   };
+}
+
+/** Those of dovecot.conf that there are; without a dovecot.conf all. */
+function mechanismsOf(dovecot: LoadedConfiguration['dovecot']): readonly string[] {
+  return dovecot.isPresent ? MECHANISMS.filter((name) => dovecot.auth.mechanisms.includes(name)) : MECHANISMS;
 }

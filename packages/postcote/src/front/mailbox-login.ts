@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Server, type Socket, createServer } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { MECHANISMS, startSasl } from '@postcote/auth';
+import { startSasl } from '@postcote/auth';
 import { askLoginAndHandOff } from '@postcote/auth/edge';
 import { ImapLoginSession, type ImapLoginSettings } from '@postcote/imap';
 import { systemClock as imapClock } from '@postcote/imap/edge';
@@ -24,6 +24,8 @@ import { spliceSockets } from './splice.ts';
 import type { ExchangeableTls } from './tls.ts';
 
 export interface MailboxLoginSettings {
+  /** Upper case, in the order to offer them. */
+  readonly mechanisms: readonly string[];
   readonly imap: Omit<ImapLoginSettings, 'tlsAvailable'>;
   readonly pop3: Omit<PopLoginSettings, 'tlsAvailable'>;
 }
@@ -36,7 +38,6 @@ export interface MailboxLoginOptions {
   readonly tls: () => ExchangeableTls | undefined;
 }
 
-const SASL = { mechanisms: MECHANISMS, startSasl };
 const HANDSHAKE_LIMIT = 30_000;
 /** Connections of all listeners together before login; more wait in the kernel's queue (DOVECOT: process_limit). */
 const MAX_BEFORE_LOGIN = 1000;
@@ -93,7 +94,11 @@ export class MailboxLoginListeners {
       socket.destroy();
       return;
     }
-    const secured = new TLSSocket(socket, { isServer: true, secureContext: tls.secureContext() });
+    const secured = new TLSSocket(socket, {
+      isServer: true,
+      secureContext: tls.secureContext(),
+      SNICallback: (name, done) => done(null, tls.secureContextFor(name) ?? tls.secureContext()),
+    });
     const limit = setTimeout(() => secured.destroy(), HANDSHAKE_LIMIT);
     secured.on('error', (error) => {
       clearTimeout(limit);
@@ -137,7 +142,8 @@ export class MailboxLoginListeners {
     const { tls, handOver } = connection;
     const settings = this.#options.settings();
     const tlsAvailable = this.#options.tls() !== undefined;
-    const common = { host, peer, tls, sasl: SASL, clock: imapClock, log, sessionId: makeSessionId() };
+    const sasl = { mechanisms: settings.mechanisms, startSasl };
+    const common = { host, peer, tls, sasl, clock: imapClock, log, sessionId: makeSessionId() };
     const login = async (request: LoginRequest, handOff: unknown): Promise<LoginVerdict<Attachment>> => {
       const verdict = await askLoginAndHandOff(this.#options.authSocket, request, { handOff });
       if (verdict.kind !== 'granted') return verdict;

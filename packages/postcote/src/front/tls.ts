@@ -6,39 +6,43 @@ import { type SecureContext, createSecureContext } from 'node:tls';
 import type { TlsProvider } from '@postcote/wire/edge';
 import type { TlsFiles } from '../ipc.ts';
 
-export interface TlsPolicy {
-  /** OpenSSL's name of the lowest protocol; Node's default (TLSv1.2) when absent. */
-  readonly minVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+interface Contexts {
+  readonly main: SecureContext;
+  readonly named: ReadonlyMap<string, SecureContext>;
 }
 
 export class ExchangeableTls implements TlsProvider {
-  #context: SecureContext;
+  #contexts: Contexts;
 
   /** Throws, with the files' names, when key and certificate do not make a pair. */
-  constructor(files: TlsFiles, policy: TlsPolicy = {}) {
-    this.#context = makeContext(files, policy);
+  constructor(files: TlsFiles) {
+    this.#contexts = makeContexts(files);
   }
 
   secureContext(): SecureContext {
-    return this.#context;
+    return this.#contexts.main;
   }
 
-  /** New connections take the new pair. Throws and keeps the old one when it is no pair. */
-  exchange(files: TlsFiles, policy: TlsPolicy = {}): void {
-    this.#context = makeContext(files, policy);
+  secureContextFor(serverName: string): SecureContext | undefined {
+    return this.#contexts.named.get(serverName.toLowerCase());
+  }
+
+  /** New connections take the new pairs. Throws and keeps the old ones when one is no pair. */
+  exchange(files: TlsFiles): void {
+    this.#contexts = makeContexts(files);
   }
 }
 
-function makeContext(files: TlsFiles, policy: TlsPolicy): SecureContext {
+function makeContexts(files: TlsFiles): Contexts {
+  const named = (files.named ?? []).map(([name, pair]) => [name.toLowerCase(), makeContext(pair)] as const);
+  return { main: makeContext(files), named: new Map(named) };
+}
+
+function makeContext(files: TlsFiles): SecureContext {
   try {
     if (!new X509Certificate(files.certificate).checkPrivateKey(createPrivateKey(files.key)))
       throw new Error('the key does not belong to the certificate');
-    return createSecureContext({
-      cert: files.certificate,
-      key: files.key,
-      honorCipherOrder: true,
-      ...(policy.minVersion === undefined ? {} : { minVersion: policy.minVersion }),
-    });
+    return createSecureContext({ cert: files.certificate, key: files.key, honorCipherOrder: true });
   } catch (error) {
     throw new Error(`${files.source}: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,

@@ -12,6 +12,8 @@ export interface ChildOptions<FromChild> {
   /** Takes what the child writes (its log); standard output is shared when absent. */
   readonly onOutput?: ((chunk: Buffer) => void) | undefined;
   readonly nodeOptions?: readonly string[];
+  /** Threads for files and names; Node's own number (4) when absent. */
+  readonly poolSize?: number;
   readonly onMessage: (message: FromChild, socket: Socket | undefined) => void;
   readonly onExit: (reason: string, failed: boolean) => void;
 }
@@ -30,7 +32,10 @@ export class Child<ToChild, FromChild> {
       [...(options.nodeOptions ?? []), join(import.meta.dirname, `${options.entry}.js`)],
       {
         stdio: ['ignore', output, output, 'ipc', ...(options.fds ?? [])],
-        env: process.env,
+        env:
+          options.poolSize === undefined
+            ? process.env
+            : { ...process.env, UV_THREADPOOL_SIZE: String(options.poolSize) },
         cwd: '/',
         // A terminal's Ctrl-C reaches the supervisor alone, which then stops the others in order.
         detached: true,

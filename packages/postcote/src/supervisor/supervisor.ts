@@ -31,6 +31,8 @@ type AuthenticatorProcess = Child<SupervisorToAuthenticator, AuthenticatorToSupe
 const FRONT_PATIENCE = 15_000;
 const WORKER_PATIENCE = 5_000;
 const LOOPBACK = /^(127\.|::1$)/;
+/** Deliveries sync in parallel, and the file system groups what is synced at once (docs/maildir.md). */
+const WORKER_POOL = 16;
 /** V8 keeps a young generation of 16 MiB a process otherwise; a worker's garbage is short-lived and small. */
 const LEAN = ['--max-semi-space-size=2'];
 
@@ -101,6 +103,7 @@ export class Supervisor {
           onExit,
           onOutput: this.#onOutput,
           nodeOptions: LEAN,
+          poolSize: WORKER_POOL,
         }),
       assignment: (account) => ({
         type: 'assign',

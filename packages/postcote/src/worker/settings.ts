@@ -8,8 +8,6 @@ export interface WorkerSettings {
     readonly layout: 'fs' | 'maildir++';
     /** Mailbox name → RFC 6154 use. */
     readonly specialUse: readonly (readonly [name: string, use: string])[];
-    /** Created (and subscribed) at first login: `auto = create | subscribe`. */
-    readonly autoCreate: readonly { readonly name: string; readonly subscribe: boolean }[];
     /** Milliseconds to wait for another program's lock; 0 for the default. */
     readonly lockTimeout: number;
   };
@@ -24,6 +22,7 @@ export interface WorkerSettings {
   readonly pop3: {
     readonly uidlFormat: string;
     readonly noFlagUpdates: boolean;
+    readonly enableLast: boolean;
     readonly lockSession: boolean;
     readonly maxUserIpConnections: number;
   };

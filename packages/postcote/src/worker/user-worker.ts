@@ -191,6 +191,7 @@ export class UserWorker {
     const { mail } = this.#options.settings;
     this.#store ??= openMaildirStore({
       root: this.#expand(mail.root),
+      uid: this.#options.account.uid,
       layout: mail.layout,
       specialUse: new Map(mail.specialUse),
       log: this.#options.log,
@@ -204,7 +205,11 @@ export class UserWorker {
     const { mail, delivery } = this.#options.settings;
     const path = this.#expand(delivery.path);
     if (samePath(path, this.#expand(mail.root))) return this.#openStore();
-    this.#deliveryStore ??= openMaildirStore({ root: path, log: this.#options.log });
+    this.#deliveryStore ??= openMaildirStore({
+      root: path,
+      uid: this.#options.account.uid,
+      log: this.#options.log,
+    });
     return this.#deliveryStore;
   }
 
