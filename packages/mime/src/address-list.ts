@@ -114,7 +114,7 @@ class AddressReader {
       lexer.skipCfws();
     }
     if (lexer.next !== CODES.greater) {
-      if (!this.#readLocalPart() || lexer.done) return false;
+      if (this.#readLocalPart() === undefined || this.#draft.mailbox === null || lexer.done) return false;
       if (lexer.next === CODES.at) {
         const host = lexer.domain();
         if (host === undefined) return false;
@@ -140,22 +140,26 @@ class AddressReader {
     return route;
   }
 
-  /** A quoted string, or atoms with dots even at odd places, into the draft; false when missing or broken. */
-  #readLocalPart(): boolean {
+  /**
+   * A quoted string, or atoms with dots even at odd places, into the draft; undefined when missing or broken.
+   * DOVECOT: what ends with a dot is a local part only before an `@` or at the very end, else a word.
+   */
+  #readLocalPart(): string | undefined {
     const { lexer } = this;
     let value = '';
     if (lexer.next === CODES.quote) {
       value = lexer.quotedString();
-      if (lexer.broken) return false;
+      if (lexer.broken) return undefined;
     } else {
       do {
         const word = lexer.dottedWord();
-        if (word === undefined || lexer.broken) return false;
+        if (word === undefined || lexer.broken) return undefined;
         value += word;
       } while (lexer.next === CODES.dot);
     }
-    this.#draft.mailbox = value;
-    return true;
+    const dangling = value.endsWith('.') && !lexer.done && lexer.next !== CODES.at;
+    if (!dangling) this.#draft.mailbox = value;
+    return value;
   }
 
   /** `addr-spec`, with the display name in a comment after it (RFC 822 custom). */
@@ -165,8 +169,8 @@ class AddressReader {
     lexer.broken = false;
     lexer.lastComment = '';
     const start = lexer.at;
-    let intact = this.#readLocalPart();
-    const words = this.#draft.mailbox ?? lexer.text.slice(start, lexer.at).trimEnd();
+    const words = this.#readLocalPart() ?? lexer.text.slice(start, lexer.at).trimEnd();
+    let intact = this.#draft.mailbox !== null;
     const hasDomain = lexer.next === CODES.at;
     if (hasDomain) {
       const host = lexer.domain();
@@ -175,7 +179,7 @@ class AddressReader {
     }
     const comment = lexer.lastComment;
     // One word is a mailbox; more of them, or a quoted one, are a display name without an address.
-    const more = hasDomain ? '' : lexer.phrase();
+    const more = hasDomain || (intact && comment !== '') ? '' : lexer.phrase();
     if (more !== '') this.#draft.name = `${words} ${more}`;
     else if (comment !== '') this.#draft.name = comment;
     else if (!hasDomain && quoted && intact) this.#draft.name = words;

@@ -176,7 +176,8 @@ export class HeaderLexer {
     while (!this.done) {
       const c = this.next;
       const word = c === QUOTE ? this.quotedString() : c === DOT ? this.#dot() : this.atom();
-      if (word === undefined) break;
+      // DOVECOT: a quoted string without end adds nothing.
+      if (word === undefined || (c === QUOTE && this.broken)) break;
       value += word;
       if (this.broken || !this.#startsWord()) break;
       const last = this.text.charCodeAt(this.at - 1);

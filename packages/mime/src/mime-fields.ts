@@ -63,6 +63,7 @@ export function parseTransferEncoding(value: string): string | null {
 }
 
 export interface MimeFields {
+  readonly mimeVersion: boolean;
   readonly contentType: ContentType | null;
   readonly id: string | null;
   readonly description: string | null;
@@ -81,6 +82,7 @@ type Draft = Omit<{ -readonly [K in keyof MimeFields]: MimeFields[K] }, 'encodin
 
 // DOVECOT: of a repeated field the first counts, of Content-Disposition the last.
 const READERS: ReadonlyMap<string, (draft: Draft, value: string) => void> = new Map([
+  ['mime-version', (draft: Draft) => void (draft.mimeVersion = true)],
   ['content-type', (draft: Draft, value: string) => void (draft.contentType ??= parseContentType(value))],
   ['content-id', (draft: Draft, value: string) => void (draft.id ??= plainText(value))],
   ['content-description', (draft: Draft, value: string) => void (draft.description ??= plainText(value))],
@@ -103,6 +105,7 @@ const READERS: ReadonlyMap<string, (draft: Draft, value: string) => void> = new 
 /** The MIME fields of one header block. */
 export function mimeFields(header: Uint8Array, fields: readonly HeaderField[]): MimeFields {
   const draft: Draft = {
+    mimeVersion: false,
     contentType: null,
     id: null,
     description: null,

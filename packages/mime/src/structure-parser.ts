@@ -23,6 +23,7 @@ const LF = 0x0a;
 const DASH = 0x2d;
 
 const EMPTY_ENVELOPE: Envelope = envelopeFromFields(Buffer.alloc(0), []);
+const NO_FIELDS = mimeFields(Buffer.alloc(0), []);
 const TEXT_DEFAULT: ContentType = { type: 'text', subtype: 'plain', parameters: [] };
 const DIGEST_DEFAULT: ContentType = { type: 'message', subtype: 'rfc822', parameters: [] };
 const OPAQUE: ContentType = { type: 'application', subtype: 'octet-stream', parameters: [] };
@@ -262,7 +263,10 @@ export class StructureParser {
     const header = this.#header.subarray(0, Math.min(this.#headerKept, bodyStart - part.headerStart));
     this.#inHeader = false;
     const fields = parseHeaderFields(header);
-    part.fields = mimeFields(header, fields);
+    const mime = mimeFields(header, fields);
+    // DOVECOT: in a message that does not say it is MIME the other Content-* fields mean nothing (RFC 2045 §4).
+    const isMime = !part.isMessage || mime.mimeVersion || mime.contentType !== null;
+    part.fields = isMime ? mime : NO_FIELDS;
     if (part.isMessage) part.envelope = envelopeFromFields(header, fields);
     part.bodyStart = bodyStart;
     part.bodyStartLine = this.#lines;
