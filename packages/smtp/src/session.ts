@@ -18,14 +18,14 @@ import {
   type Next,
   type Outcome,
   type SmtpPorts,
-  type Transaction,
   failed,
   resetTransaction,
 } from './conversation.ts';
-import { MessageReceiver } from './message-receiver.ts';
+import { type Chunk, MessageIntake } from './message-intake.ts';
 import { refusal } from './policy.ts';
-import { type Reply, formatReply, plainReply, printable, reply, softened } from './reply.ts';
+import { type Reply, plainReply, printable, reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
+import { ReplyWriter } from './reply-writer.ts';
 import { CommandCounts, SessionLog } from './session-log.ts';
 import type { SmtpSettings } from './settings.ts';
 
@@ -44,27 +44,21 @@ export interface SmtpSessionOptions {
 type Mode =
   | { readonly kind: 'command' }
   | { readonly kind: 'sasl'; readonly exchange: Extract<Next, { kind: 'sasl' }> }
-  | { readonly kind: 'data'; readonly message: MessageReceiver }
-  | { left: number; readonly kind: 'chunk'; readonly chunk: Extract<Next, { kind: 'bdat' }> }
+  | { readonly kind: 'message' }
   | { readonly kind: 'tls' }
   | { readonly kind: 'over' };
 
 const COMMAND: Mode = { kind: 'command' };
+const MESSAGE: Mode = { kind: 'message' };
 const OVER: Mode = { kind: 'over' };
 
 /** Octets of unread input at which reading stops. */
 const INPUT_LIMIT = 64 * 1024;
-/** Octets of replies that are collected at most. */
-const OUTPUT_LIMIT = 16 * 1024;
-/** Replies do not wait longer than this for the rest of their group. */
-const REPLY_DELAY = 5000;
-
 const UNKNOWN = 'UNKNOWN';
 const END_OF_MESSAGE = 'END-OF-MESSAGE';
 
 const BAD_SYNTAX = reply(500, '5.2', 'Error: bad syntax');
 const BAD_UTF8 = reply(500, '5.2', 'Error: bad UTF-8 syntax');
-const CHUNK_TOO_BIG = reply(552, '3.4', 'Chunk exceeds message size limit');
 const TOO_LONG = reply(500, '5.2', 'Error: line too long');
 const SASL_TOO_LONG = reply(500, '5.6', 'SASL response limit exceeded');
 const NOT_RECOGNIZED = reply(500, '5.2', 'Error: command not recognized');
@@ -81,6 +75,8 @@ export class SmtpSession implements ProtocolSession {
   readonly #lines: SessionLog;
   readonly #counts = new CommandCounts();
   readonly #framer: LineFramer;
+  readonly #replies: ReplyWriter;
+  readonly #intake: MessageIntake;
   #mode: Mode = COMMAND;
   /** What is being waited for; the pump stands meanwhile. */
   #waits = 0;
@@ -91,10 +87,6 @@ export class SmtpSession implements ProtocolSession {
   #errors = 0;
   #junk = 0;
   #running: Command | undefined;
-  /** The message of BDAT, from its first chunk to its last. */
-  #chunked: MessageReceiver | undefined;
-  #out = '';
-  #outSince = 0;
 
   constructor(options: SmtpSessionOptions) {
     const { host, peer, settings, ports } = options;
@@ -104,6 +96,7 @@ export class SmtpSession implements ProtocolSession {
     this.#framer = new LineFramer({
       maxLength: Math.max(settings.lineLengthLimit, settings.saslResponseLimit),
     });
+    this.#replies = new ReplyWriter({ host, clock: ports.clock, softBounce: settings.softBounce });
     const lines = this.#lines;
     this.#conversation = {
       settings,
@@ -125,6 +118,7 @@ export class SmtpSession implements ProtocolSession {
       log: (level, message) => lines.write(level, message),
       lastDecision: undefined,
     };
+    this.#intake = new MessageIntake(this.#conversation);
   }
 
   /** What the restriction lists decided last. */
@@ -209,7 +203,7 @@ export class SmtpSession implements ProtocolSession {
       }
       if (!moved) break;
     }
-    if (this.#waits === 0 || this.#out.length > OUTPUT_LIMIT || this.#repliesAreLate()) this.#flush();
+    if (this.#waits === 0 || this.#replies.isDue) this.#flush();
   }
 
   /** Takes one thing out of the input; false when there is none, or too little. */
@@ -219,10 +213,8 @@ export class SmtpSession implements ProtocolSession {
       case 'over':
       case 'tls':
         return false;
-      case 'data':
-        return this.#readData(mode.message);
-      case 'chunk':
-        return this.#readChunk(mode);
+      case 'message':
+        return this.#readMessage();
       case 'command':
       case 'sasl': {
         if (this.#stopping) {
@@ -375,7 +367,7 @@ export class SmtpSession implements ProtocolSession {
 
   #answer({ reply: value, ok, next }: Outcome): void {
     if (value !== undefined) this.#say(value);
-    if (this.#conversation.chunking !== 'receiving') this.#dropChunked();
+    this.#intake.forgetChunks();
     switch (next?.kind) {
       case 'sasl':
         this.#mode = { kind: 'sasl', exchange: next };
@@ -442,94 +434,43 @@ export class SmtpSession implements ProtocolSession {
 
   /** 354 is said when the queue has opened the message, so that its refusal is no lie. */
   #openMessage(outcome: Outcome): void {
-    const { transaction } = this.#conversation;
-    if (transaction === undefined) return this.#refuse(FAULT);
-    this.#wait(this.#open(transaction, { dotStuffed: true }), (message) => {
-      if (!(message instanceof MessageReceiver)) return this.#conclude(failed(message));
+    this.#wait(this.#intake.openData(), (refused) => {
+      if (refused !== undefined) return this.#conclude(failed(refused));
       this.#answer(outcome);
-      this.#mode = { kind: 'data', message };
+      this.#mode = MESSAGE;
     });
   }
 
-  #openChunk(chunk: Extract<Next, { kind: 'bdat' }>): void {
-    const { transaction } = this.#conversation;
-    const { messageSizeLimit } = this.#settings;
-    if (chunk.refused !== undefined || transaction === undefined) return this.#startChunk(chunk);
-    if (this.#chunked !== undefined) {
-      const fits = messageSizeLimit === 0 || this.#chunked.size + chunk.size <= messageSizeLimit;
-      return fits ? this.#startChunk(chunk) : this.#failChunk(chunk, CHUNK_TOO_BIG);
+  #openChunk(chunk: Chunk): void {
+    const opening = this.#intake.openChunk(chunk);
+    this.#mode = MESSAGE;
+    if (opening !== undefined) this.#wait(opening, () => {});
+  }
+
+  #readMessage(): boolean {
+    const reading = this.#intake.read(this.#framer);
+    switch (reading.kind) {
+      case 'needMore':
+        return false;
+      case 'goOn':
+        return true;
+      case 'wait':
+        this.#wait(reading.until, () => {});
+        return true;
+      case 'done':
+        this.#mode = COMMAND;
+        this.#conclude(reading.outcome);
+        return true;
+      case 'finish':
+        this.#mode = COMMAND;
+        this.#conversation.where = END_OF_MESSAGE;
+        this.#wait(reading.outcome, (outcome) => {
+          // POSTFIX: who gets a message through has made up for what went wrong before.
+          if (outcome.ok) this.#errors = this.#junk = 0;
+          this.#conclude(outcome);
+        });
+        return true;
     }
-    this.#wait(this.#open(transaction, { dotStuffed: false }), (message) => {
-      if (!(message instanceof MessageReceiver)) return this.#failChunk(chunk, message);
-      this.#chunked = message;
-      this.#startChunk(chunk);
-    });
-  }
-
-  #startChunk(chunk: Extract<Next, { kind: 'bdat' }>): void {
-    this.#mode = { kind: 'chunk', chunk, left: chunk.size };
-  }
-
-  #failChunk(chunk: Extract<Next, { kind: 'bdat' }>, refused: Reply): void {
-    this.#conversation.transaction = undefined;
-    this.#conversation.chunking = 'failed';
-    this.#dropChunked();
-    this.#startChunk({ ...chunk, refused });
-  }
-
-  #dropChunked(): void {
-    void this.#chunked?.abort();
-    this.#chunked = undefined;
-  }
-
-  async #open(
-    transaction: Transaction,
-    form: { readonly dotStuffed: boolean },
-  ): Promise<MessageReceiver | Reply> {
-    const message = await MessageReceiver.open(this.#conversation, transaction, form);
-    if (this.#mode.kind === 'over' && message instanceof MessageReceiver) await message.abort();
-    return message;
-  }
-
-  #readData(message: MessageReceiver): boolean {
-    const octets = this.#framer.takeRest();
-    if (octets.length === 0) return false;
-    const taken = message.push(octets);
-    if (taken < octets.length) this.#framer.push(octets.subarray(taken));
-    if (message.ended) this.#finishMessage(message, (value) => value);
-    else if (message.waiting !== undefined) this.#wait(message.waiting, () => {});
-    return true;
-  }
-
-  #readChunk(mode: Extract<Mode, { kind: 'chunk' }>): boolean {
-    const { chunk } = mode;
-    const octets = this.#framer.takeUpTo(mode.left);
-    if (octets.length === 0 && mode.left > 0) return false;
-    mode.left -= octets.length;
-    const message = chunk.refused === undefined ? this.#chunked : undefined;
-    if (octets.length > 0) message?.push(octets);
-    if (message?.waiting !== undefined) this.#wait(message.waiting, () => {});
-    if (mode.left > 0) return true;
-    this.#mode = COMMAND;
-    if (message === undefined) this.#conclude(failed(chunk.refused ?? FAULT));
-    else if (!chunk.last) this.#conclude({ ok: true, reply: reply(250, '0.0', `Ok: ${chunk.size} bytes`) });
-    else {
-      this.#chunked = undefined;
-      this.#finishMessage(message, (value) => withSize(value, message));
-    }
-    return true;
-  }
-
-  #finishMessage(message: MessageReceiver, wording: (value: Reply) => Reply): void {
-    // From here on the message is the queue's: a broken connection no longer takes it back.
-    this.#mode = COMMAND;
-    this.#conversation.where = END_OF_MESSAGE;
-    this.#wait(message.finish(), (value) => {
-      resetTransaction(this.#conversation);
-      const accepted = value.code < 300;
-      if (accepted) this.#errors = this.#junk = 0;
-      this.#conclude({ reply: accepted ? wording(value) : value, ok: accepted });
-    });
   }
 
   // ---- The client ----------------------------------------------------------------------------------------------
@@ -558,6 +499,7 @@ export class SmtpSession implements ProtocolSession {
   #switchToTls(): void {
     this.#flush();
     this.#framer.discard();
+    this.#throttle();
     this.#mode = { kind: 'tls' };
     this.#host.startTls();
   }
@@ -572,19 +514,11 @@ export class SmtpSession implements ProtocolSession {
   // ---- Output and the end --------------------------------------------------------------------------------------
 
   #say(value: Reply): void {
-    if (this.#out === '') this.#outSince = this.#conversation.ports.clock.now().getTime();
-    this.#out += formatReply(this.#settings.softBounce ? softened(value) : value);
-  }
-
-  #repliesAreLate(): boolean {
-    return this.#out !== '' && this.#conversation.ports.clock.now().getTime() - this.#outSince > REPLY_DELAY;
+    this.#replies.say(value);
   }
 
   #flush(): void {
-    if (this.#out === '' || this.#mode.kind === 'over') return;
-    const text = this.#out;
-    this.#out = '';
-    if (this.#host.write(text) || this.#draining) return;
+    if (this.#mode.kind === 'over' || this.#replies.flush() || this.#draining) return;
     this.#draining = true;
     this.#wait(this.#host.drained(), () => {
       this.#draining = false;
@@ -605,11 +539,9 @@ export class SmtpSession implements ProtocolSession {
 
   /** The session is over: nothing half-done stays behind. */
   #end(): void {
-    const mode = this.#mode;
-    if (mode.kind === 'over') return;
+    if (this.#mode.kind === 'over') return;
     this.#mode = OVER;
-    if (mode.kind === 'data') void mode.message.abort();
-    this.#dropChunked();
+    this.#intake.drop();
     this.#framer.discard();
     const counts = this.#counts.format();
     this.#lines.write('info', (client) => `disconnect from ${client}${counts}`);
@@ -617,11 +549,8 @@ export class SmtpSession implements ProtocolSession {
 
   /** `lost connection after DATA (1234 bytes) from name[address]`. */
   #logEnd(reason: 'lost connection' | 'timeout' | 'too many errors'): void {
-    const mode = this.#mode;
     let { where } = this.#conversation;
-    if (mode.kind === 'data') where = `DATA (${mode.message.size} bytes)`;
-    else if (mode.kind === 'chunk' && mode.chunk.refused === undefined)
-      where = `BDAT (${this.#chunked?.size ?? 0} bytes)`;
+    if (this.#mode.kind === 'message') where += this.#intake.progress;
     // POSTFIX: a client that leaves once its message is through is nothing to speak of.
     else if (where === END_OF_MESSAGE && reason === 'lost connection') return;
     this.#lines.write('info', (client) => `${reason} after ${where} from ${client}`);
@@ -633,7 +562,7 @@ export class SmtpSession implements ProtocolSession {
     this.#lines.write('error', (client) => `error: session ${sessionId} from ${client}: ${text}`);
     this.#running = undefined;
     this.#errors++;
-    const inMessage = this.#mode.kind === 'data' || this.#mode.kind === 'chunk';
+    const inMessage = this.#mode.kind === 'message';
     this.#say(inMessage ? reply(421, '3.0', `${this.#settings.myhostname} Server local error`) : FAULT);
     if (inMessage) this.#close();
     else this.#limitErrors();
@@ -645,11 +574,6 @@ export class SmtpSession implements ProtocolSession {
     this.#framer.push(rest);
     return rest.subarray(0, count);
   }
-}
-
-/** POSTFIX: BDAT's answer tells how much came. */
-function withSize(value: Reply, message: MessageReceiver): Reply {
-  return { ...value, lines: [`Ok: ${message.size} bytes queued as ${message.queueId}`] };
 }
 
 /** Octets as the log shows them: `RSET\r\n`. */
