@@ -64,8 +64,8 @@ export class FrontDeliverer implements Deliverer {
       dsn: DSN[outcome.code],
       text: outcome.reason,
       relay: 'local',
-      // One full mailbox says nothing about the next message of another size; a dead worker does.
-      destinationDown: outcome.code === 'unavailable' || outcome.code === 'unknownUser',
+      // Nobody by that name: the next message fares no better. A worker that died is back in a moment.
+      destinationDown: outcome.code === 'unknownUser',
     };
   }
 }

@@ -234,6 +234,10 @@ function queueSettingsOf({ postfix }: LoadedConfiguration): Partial<QueueSetting
     activeLimit: postfix.int('qmgr_message_active_limit'),
     processLimit: postfix.int('default_process_limit'),
     destinationConcurrency: postfix.int('default_destination_concurrency_limit'),
+    ...(postfix.isSet('local_destination_concurrency_limit')
+      ? { transportConcurrency: { local: postfix.int('local_destination_concurrency_limit') } }
+      : {}),
+    activeRecipientLimit: postfix.int('qmgr_message_recipient_limit'),
     destinationRecipients: postfix.int('default_destination_recipient_limit'),
     queueMinfree: postfix.int('queue_minfree'),
     messageSizeLimit: postfix.int('message_size_limit'),
