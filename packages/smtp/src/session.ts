@@ -170,7 +170,7 @@ export class SmtpSession implements ProtocolSession {
   ended(reason: string): void {
     if (this.#mode.kind === 'over') return;
     if (this.#mode.kind === 'tls') {
-      this.#lines.write('info', (client) => `SSL_accept error from ${client}: ${printable(reason)}`);
+      this.#lines.write('info', (client) => `SSL_accept error from ${client}: ${tlsReason(reason)}`);
     }
     this.#logEnd('lost connection');
     this.#end();
@@ -574,6 +574,12 @@ export class SmtpSession implements ProtocolSession {
     this.#framer.push(rest);
     return rest.subarray(0, count);
   }
+}
+
+/** What went wrong, out of OpenSSL's `40ED…:error:0A00010B:SSL routines:function:wrong version number:file.c:77:`. */
+export function tlsReason(text: string): string {
+  const words = /:SSL routines:[^:]*:([^:]+)/.exec(text)?.[1] ?? text;
+  return printable(words.trim()).slice(0, 200);
 }
 
 /** Octets as the log shows them: `RSET\r\n`. */

@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import { type DrivenSocket, type TlsProvider, driveSocket, peerOf } from '@postcote/wire/edge';
 import { SMTPServer } from 'smtp-server';
 import type { SmtpPorts } from '../conversation.ts';
-import { SmtpSession } from '../session.ts';
+import { SmtpSession, tlsReason } from '../session.ts';
 import type { SmtpSettings } from '../settings.ts';
 import { systemClock } from './clock.ts';
 
@@ -163,7 +163,7 @@ class Listener extends SMTPServer {
     error: Error & { readonly remote?: string; readonly meta?: { readonly remoteAddress?: string } },
   ): void {
     const address = error.meta?.remoteAddress?.replace(/^::ffff:/, '');
-    const text = error.message.replace(/\s+/g, ' ').slice(0, 200);
+    const text = tlsReason(error.message);
     const message =
       address === undefined
         ? `warning: listener: ${text}`

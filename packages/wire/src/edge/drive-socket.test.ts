@@ -156,6 +156,23 @@ describe('driveSocket', () => {
     });
   });
 
+  it.each<[string, (socket: Socket) => void]>([
+    ['closes', (socket) => socket.end()],
+    ['is gone', (socket) => socket.destroy()],
+    ['resets', (socket) => socket.resetAndDestroy()],
+    ['speaks no TLS', (socket) => socket.end('nonsense\r\n')],
+  ])('gives a reason in words when the peer %s instead of a handshake', async (_, leave) => {
+    await withServer(async (port, sessions) => {
+      const socket = connect(port, '127.0.0.1');
+      await readUntil(socket, 'hello\r\n');
+      socket.on('error', () => {});
+      socket.write('STARTTLS\r\n');
+      await new Promise((resolve) => socket.once('data', resolve));
+      leave(socket);
+      await expect.poll(() => sessions[0]?.end).toMatch(/\S/);
+    });
+  });
+
   it('tells the session when the peer is gone, once', async () => {
     await withServer(async (port, sessions) => {
       const socket = connect(port, '127.0.0.1');

@@ -169,14 +169,18 @@ class SocketDriver implements DrivenSocket, SessionHost {
       this.#finish(error === undefined ? 'connection closed during TLS handshake' : error.message);
       secured.destroy();
     };
+    // 'close' tells whether there was an error; that is not one.
+    const closed = (): void => failed();
+    // An error after the handshake was given up must find an ear too.
+    secured.on('error', () => {});
     // The socket beneath may fail on its own (a reset in the handshake) and must never throw unheard.
     plain.on('error', () => secured.destroy());
     secured.on('error', failed);
-    secured.once('close', failed);
+    secured.once('close', closed);
     secured.once('secure', () => {
       clearTimeout(limit);
       secured.off('error', failed);
-      secured.off('close', failed);
+      secured.off('close', closed);
       if (this.#phase !== 'switching') return;
       this.#phase = 'open';
       this.#listen();
