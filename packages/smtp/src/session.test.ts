@@ -418,7 +418,7 @@ describe('STARTTLS', () => {
     expect(dialog.world.logLines().slice(-3)).toEqual([
       'SSL_accept error from unknown[192.0.2.7]: no shared cipher',
       'lost connection after STARTTLS from unknown[192.0.2.7]',
-      'disconnect from unknown[192.0.2.7] ehlo=1 starttls=1 commands=2',
+      'disconnect from unknown[192.0.2.7] ehlo=1 starttls=0/1 commands=1/2',
     ]);
   });
 });

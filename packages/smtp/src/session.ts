@@ -163,6 +163,7 @@ export class SmtpSession implements ProtocolSession {
     conversation.login = undefined;
     this.#logTls(tls);
     this.#mode = COMMAND;
+    this.#count(true);
     this.#host.setIdleTimeout(this.#settings.timeout);
     if (this.#stopping) this.#sayGoodbye();
   }
@@ -377,7 +378,7 @@ export class SmtpSession implements ProtocolSession {
       case 'bdat':
         return this.#openChunk(next);
       case 'startTls':
-        this.#count(ok);
+        // Counted when the handshake is through.
         this.#switchToTls();
         return;
       case 'close':

@@ -3,7 +3,7 @@
 
 import { type Command, failed } from '../conversation.ts';
 import { isAddressLiteral, isHostname } from '../address.ts';
-import { plainReply, printable, reply } from '../reply.ts';
+import { plainReply, reply } from '../reply.ts';
 
 export const etrn: Command = {
   verb: 'ETRN',
@@ -19,7 +19,7 @@ export const etrn: Command = {
     const name = domain.replace(/^[@#]/, '');
     if (!isHostname(name) && !isAddressLiteral(name))
       return failed(plainReply(501, 'Error: invalid parameter syntax'));
-    conversation.log('warn', (client) => `warning: reject: ETRN ${printable(domain)}... from ${client}`);
+    conversation.log('warn', (client) => `warning: reject: ETRN ${name}... from ${client}`);
     return failed(plainReply(459, `<${name}>: service unavailable`));
   },
 };
