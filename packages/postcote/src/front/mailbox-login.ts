@@ -36,10 +36,14 @@ export interface MailboxLoginOptions {
   /** Of the moment: new connections take changed settings. */
   readonly settings: () => MailboxLoginSettings;
   readonly tls: () => ExchangeableTls | undefined;
+  readonly maxBeforeLogin?: number;
 }
 
 const HANDSHAKE_LIMIT = 30_000;
-/** Connections of all listeners together before login; more wait in the kernel's queue (DOVECOT: process_limit). */
+/**
+ * Connections of all listeners together before login. One more ends the one that has waited longest, so that whoever
+ * opens a thousand and says nothing keeps nobody out. DOVECOT: login processes at their client_limit do the same.
+ */
 const MAX_BEFORE_LOGIN = 1000;
 
 interface Attachment {
@@ -50,6 +54,8 @@ export class MailboxLoginListeners {
   readonly #options: MailboxLoginOptions;
   readonly #servers: Server[] = [];
   readonly #driven = new Set<DrivenSocket>();
+  /** As accepted, before login or in implicit TLS's handshake; the oldest first. */
+  readonly #waiting = new Set<Socket>();
   readonly #spliced = new Set<Socket>();
   #stopping = false;
 
@@ -79,11 +85,18 @@ export class MailboxLoginListeners {
   }
 
   #accept(socket: Socket, listener: PassedListener): void {
-    if (this.#stopping || this.#driven.size >= MAX_BEFORE_LOGIN) {
+    if (this.#stopping) {
       socket.destroy();
       return;
     }
+    const [oldest] = this.#waiting;
+    if (this.#waiting.size >= (this.#options.maxBeforeLogin ?? MAX_BEFORE_LOGIN) && oldest !== undefined) {
+      this.#waiting.delete(oldest);
+      oldest.destroy();
+    }
     socket.on('error', () => socket.destroy());
+    this.#waiting.add(socket);
+    socket.once('close', () => this.#waiting.delete(socket));
     if (listener.implicitTls) this.#secure(socket, listener);
     else this.#drive(socket, listener);
   }
@@ -100,30 +113,42 @@ export class MailboxLoginListeners {
       SNICallback: (name, done) => done(null, tls.secureContextFor(name) ?? tls.secureContext()),
     });
     const limit = setTimeout(() => secured.destroy(), HANDSHAKE_LIMIT);
-    secured.on('error', (error) => {
-      clearTimeout(limit);
-      this.#logTlsError(listener, socket.remoteAddress ?? 'unknown', error);
-      secured.destroy();
-    });
+    const address = socket.remoteAddress ?? 'unknown';
+    const failed = (error: Error): void => this.#logTlsError(listener, address, error);
+    // Whatever comes later must find an ear too.
+    secured.on('error', () => secured.destroy());
+    secured.on('error', failed);
     secured.once('close', () => clearTimeout(limit));
     secured.once('secure', () => {
       clearTimeout(limit);
-      this.#drive(secured, listener);
+      // A connection that breaks later did not fail its handshake, and fail2ban counts those.
+      secured.off('error', failed);
+      this.#drive(secured, listener, socket);
     });
   }
 
-  #drive(socket: Socket, listener: PassedListener): void {
+  /** `accepted` is the connection beneath, the same as `socket` without implicit TLS. */
+  #drive(socket: Socket, listener: PassedListener, accepted: Socket = socket): void {
     const tls = this.#options.tls();
     const driven: DrivenSocket = driveSocket(socket, {
       createSession: (host, peer) =>
         this.#createSession(host, peer, {
           protocol: listener.protocol,
           tls: socket instanceof TLSSocket ? describeTls(socket) : undefined,
-          handOver: (worker, rest) => this.#splice(driven, worker, rest),
+          handOver: (worker, rest) => {
+            this.#waiting.delete(accepted);
+            this.#splice(driven, worker, rest);
+          },
         }),
       ...(tls === undefined ? {} : { tls }),
       handshakeTimeout: HANDSHAKE_LIMIT,
       onTlsError: (error) => this.#logTlsError(listener, socket.remoteAddress ?? 'unknown', error),
+      onFault: (error) =>
+        this.#options.log(
+          'error',
+          'dovecot',
+          `${listener.protocol}-login: Error: ${error instanceof Error ? error.stack : String(error)}`,
+        ),
       onEnd: () => this.#driven.delete(driven),
     });
     this.#driven.add(driven);

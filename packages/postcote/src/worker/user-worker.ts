@@ -92,6 +92,12 @@ export class UserWorker {
       formatFrame({ kind: 'granted', user: account.name, pid: process.pid } satisfies GrantedFrame),
     );
     driveSocket(socket, {
+      onFault: (error) =>
+        this.#options.log(
+          'error',
+          'dovecot',
+          `${connection.kind}(${account.name}): Error: ${error instanceof Error ? error.stack : String(error)}`,
+        ),
       createSession: (host) => {
         const session =
           connection.kind === 'imap'

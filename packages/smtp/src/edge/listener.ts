@@ -112,6 +112,12 @@ class Listener extends SMTPServer {
         }),
       ...(tls === undefined ? {} : { tls }),
       handshakeTimeout: settings.starttlsTimeout,
+      onFault: (error) =>
+        this.#ports.log(
+          'error',
+          settings.program,
+          `error: ${error instanceof Error ? error.stack : String(error)}`,
+        ),
       onEnd: () => this.#remove(driven),
     });
     if (driven.ended) this.#remove(driven);

@@ -23,6 +23,7 @@ class EchoSession implements ProtocolSession {
   receive(chunk: Buffer): void {
     for (const line of chunk.toString().split('\r\n').filter(Boolean)) {
       this.heard.push(line);
+      if (line === 'THROW') throw new Error('a fault');
       if (line === 'STARTTLS') {
         this.host.write('go\r\n');
         this.host.startTls();
@@ -76,8 +77,12 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function withServer(use: (port: number, sessions: EchoSession[]) => Promise<void>): Promise<void> {
+async function withServer(
+  use: (port: number, sessions: EchoSession[], faults: unknown[]) => Promise<void>,
+  handshakeTimeout = 10_000,
+): Promise<void> {
   const sessions: EchoSession[] = [];
+  const faults: unknown[] = [];
   const server = createServer((socket) => {
     driveSocket(socket, {
       createSession: (host) => {
@@ -86,11 +91,13 @@ async function withServer(use: (port: number, sessions: EchoSession[]) => Promis
         return session;
       },
       tls: { secureContext: () => createSecureContext(pair) },
+      handshakeTimeout,
+      onFault: (error) => faults.push(error),
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
-    await use((server.address() as AddressInfo).port, sessions);
+    await use((server.address() as AddressInfo).port, sessions, faults);
   } finally {
     server.close();
   }
@@ -180,5 +187,51 @@ describe('driveSocket', () => {
       socket.resetAndDestroy();
       await expect.poll(() => sessions[0]?.end).toMatch(/closed|ECONNRESET/);
     });
+  });
+
+  it('reads no more from a peer that does not take its answers', async () => {
+    await withServer(async (port, sessions) => {
+      const socket = connect(port, '127.0.0.1');
+      await readUntil(socket, 'hello\r\n');
+      socket.pause();
+      const sent = 40_000_000;
+      const line = `${'x'.repeat(998)}\r\n`;
+      socket.write(line.repeat(sent / 1000));
+      const heard = (): number => sessions[0]?.heard.reduce((sum, text) => sum + text.length, 0) ?? 0;
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      const stalledAt = heard();
+      // The kernel's buffers, ours, and one chunk more.
+      expect(stalledAt).toBeLessThan(sent / 2);
+      let taken = 0;
+      socket.on('data', (chunk: Buffer) => (taken += chunk.length));
+      socket.resume();
+      await expect.poll(() => taken, { timeout: 5000 }).toBeGreaterThan(sent * 0.99);
+      socket.destroy();
+    });
+  });
+
+  it('ends the connection of a session that throws, and only that', async () => {
+    await withServer(async (port, sessions, faults) => {
+      const socket = connect(port, '127.0.0.1');
+      const other = connect(port, '127.0.0.1');
+      await Promise.all([readUntil(socket, 'hello\r\n'), readUntil(other, 'hello\r\n')]);
+      socket.write('THROW\r\n');
+      await new Promise((resolve) => socket.once('close', resolve));
+      expect(faults).toEqual([new Error('a fault')]);
+      expect(sessions.map(({ end }) => end)).toEqual(expect.arrayContaining(['internal error', undefined]));
+      other.write('two\r\n');
+      expect(await readUntil(other, 'TWO\r\n')).toBe('TWO\r\n');
+      other.destroy();
+    });
+  });
+
+  it('gives up on a peer that asks for TLS and never takes the answer', async () => {
+    await withServer(async (port, sessions) => {
+      const socket = connect(port, '127.0.0.1');
+      await readUntil(socket, 'hello\r\n');
+      socket.write('STARTTLS\r\n');
+      await expect.poll(() => sessions[0]?.end, { timeout: 3000 }).toMatch(/timed out|closed/);
+      socket.destroy();
+    }, 200);
   });
 });

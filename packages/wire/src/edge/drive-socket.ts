@@ -22,6 +22,8 @@ export interface DriveOptions {
   readonly handshakeTimeout?: number;
   /** Tells the log why a TLS handshake failed. */
   readonly onTlsError?: (error: Error) => void;
+  /** Tells the log of a session that threw: a fault of ours, which costs this connection and no other. */
+  readonly onFault?: (error: unknown) => void;
   /** Called once when the connection is over or was handed on. */
   readonly onEnd?: () => void;
 }
@@ -40,6 +42,8 @@ export interface DrivenSocket {
 const DEFAULT_HANDSHAKE_TIMEOUT = 60_000;
 /** A peer that never reads our last words is cut off after this long. */
 const CLOSE_LINGER = 10_000;
+/** Output that a peer has not taken: beyond it nothing more is read, so that answers do not pile up in memory. */
+const MAX_UNREAD_OUTPUT = 256 * 1024;
 
 /** Starts the session on an accepted socket (already secured, for implicit TLS) and drives it to its end. */
 export function driveSocket(socket: Socket, options: DriveOptions): DrivenSocket {
@@ -53,12 +57,24 @@ class SocketDriver implements DrivenSocket, SessionHost {
   #phase: 'open' | 'switching' | 'closing' | 'over' = 'open';
   #corked = false;
   #paused = false;
+  #choked = false;
+  #handshake: NodeJS.Timeout | undefined;
   readonly #waiters: (() => void)[] = [];
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#phase === 'open') this.session.receive(chunk);
+    if (this.#phase !== 'open') return;
+    this.#guard(() => this.session.receive(chunk));
+    if (this.#phase === 'open' && this.#socket.writableLength > MAX_UNREAD_OUTPUT) {
+      this.#choked = true;
+      this.#socket.pause();
+    }
   };
-  readonly #onDrain = (): void => this.#releaseWaiters();
+  readonly #onDrain = (): void => {
+    this.#releaseWaiters();
+    if (!this.#choked) return;
+    this.#choked = false;
+    if (this.#phase === 'open' && !this.#paused) this.#socket.resume();
+  };
   readonly #onEnd = (): void => this.#finish('connection closed by peer');
   readonly #onClose = (): void => this.#finish('connection closed');
   readonly #onError = (error: Error): void => {
@@ -66,7 +82,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
     this.#socket.destroy();
   };
   readonly #onTimeout = (): void => {
-    if (this.#phase === 'open') this.session.timedOut();
+    if (this.#phase === 'open') this.#guard(() => this.session.timedOut());
   };
 
   constructor(socket: Socket, options: DriveOptions) {
@@ -100,7 +116,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
 
   resume(): void {
     this.#paused = false;
-    if (this.#phase === 'open') this.#socket.resume();
+    if (this.#phase === 'open' && !this.#choked) this.#socket.resume();
   }
 
   startTls(): void {
@@ -109,7 +125,13 @@ class SocketDriver implements DrivenSocket, SessionHost {
     this.#phase = 'switching';
     const plain = this.#socket;
     plain.pause();
+    this.#choked = false;
     this.#uncork();
+    // From here on, not from the first octet of the handshake: a peer that never takes our reply has no other limit.
+    this.#handshake = setTimeout(
+      () => this.#socket.destroy(new Error('TLS handshake timed out')),
+      this.#options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT,
+    );
     // The reply to STARTTLS must have left before the handshake starts on the same socket.
     plain.write('', () => this.#upgrade(plain, tls));
   }
@@ -159,12 +181,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
       SNICallback: (name, done) => done(null, tls.secureContextFor?.(name) ?? tls.secureContext()),
     });
     this.#socket = secured;
-    const limit = setTimeout(
-      () => secured.destroy(new Error('TLS handshake timed out')),
-      this.#options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT,
-    );
     const failed = (error?: Error): void => {
-      clearTimeout(limit);
       if (error !== undefined) this.#options.onTlsError?.(error);
       this.#finish(error === undefined ? 'connection closed during TLS handshake' : error.message);
       secured.destroy();
@@ -178,7 +195,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
     secured.on('error', failed);
     secured.once('close', closed);
     secured.once('secure', () => {
-      clearTimeout(limit);
+      clearTimeout(this.#handshake);
       secured.off('error', failed);
       secured.off('close', closed);
       if (this.#phase !== 'switching') return;
@@ -187,6 +204,18 @@ class SocketDriver implements DrivenSocket, SessionHost {
       if (this.#paused) secured.pause();
       this.session.secured(describeTls(secured));
     });
+  }
+
+  /** What a session must not do and might: throw. Its connection ends, the process goes on. */
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (this.#options.onFault === undefined) throw error;
+      this.#options.onFault(error);
+      this.#socket.destroy();
+      this.#finish('internal error');
+    }
   }
 
   #listen(): void {
@@ -213,6 +242,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
     if (this.#phase === 'over') return;
     const closedByUs = this.#phase === 'closing';
     this.#phase = 'over';
+    clearTimeout(this.#handshake);
     this.#uncork();
     this.#releaseWaiters();
     if (!closedByUs && !this.#socket.destroyed) this.#socket.end();
