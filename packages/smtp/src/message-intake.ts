@@ -21,6 +21,9 @@ export type Reading =
   /** The message is the queue's from here on: a broken connection no longer takes it back. */
   | { readonly kind: 'finish'; readonly outcome: Promise<Outcome> };
 
+/** What the log calls the moment after a message. */
+export const END_OF_MESSAGE = 'END-OF-MESSAGE';
+
 const NEED_MORE: Reading = { kind: 'needMore' };
 const GO_ON: Reading = { kind: 'goOn' };
 const CHUNK_TOO_BIG = reply(552, '3.4', 'Chunk exceeds message size limit');
@@ -135,6 +138,7 @@ export class MessageIntake {
   #finish(message: MessageReceiver, wording: (value: Reply) => Reply): Reading {
     this.#message = undefined;
     this.#chunk = undefined;
+    this.#conversation.where = END_OF_MESSAGE;
     const outcome = message.finish().then((value): Outcome => {
       resetTransaction(this.#conversation);
       return value.code < 300 ? { ok: true, reply: wording(value) } : failed(value);

@@ -333,6 +333,85 @@ describe('limits', () => {
   });
 });
 
+describe('smtpd_delay_reject = no', () => {
+  const origin = { file: 'main.cf', line: 1 };
+  const list = (...words: string[]) => words.map((word) => ({ word, origin }));
+  const none = { client: [], helo: [], sender: [], relay: [], recipient: [], data: [], endOfData: [] };
+
+  it('refuses a client instead of greeting it, and all it says but QUIT', async () => {
+    const dialog = new Dialog({
+      settings: {
+        delayReject: false,
+        restrictions: { ...none, client: list('reject_unknown_client_hostname') },
+      },
+    });
+    const refused = '450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.7]';
+    expect(await dialog.read()).toBe(`${refused}\r\n`);
+    expect(await dialog.say(EHLO, 'FROB')).toBe(
+      '503 5.7.0 Error: access denied for unknown[192.0.2.7]\r\n'.repeat(2),
+    );
+    expect(await dialog.say('QUIT')).toBe('221 2.0.0 Bye\r\n');
+    expect(dialog.world.logLines()).toEqual([
+      'connect from unknown[192.0.2.7]',
+      `NOQUEUE: reject: CONNECT from unknown[192.0.2.7]: ${refused}; proto=SMTP`,
+      'disconnect from unknown[192.0.2.7] ehlo=0/1 quit=1 unknown=0/1 commands=1/3',
+    ]);
+  });
+
+  it('greets a client that may come in once its name is known', async () => {
+    const dialog = new Dialog({
+      zone: { reverse: { '192.0.2.7': ['c.example'] }, addresses: { 'c.example': ['192.0.2.7'] } },
+      settings: {
+        delayReject: false,
+        restrictions: { ...none, client: list('reject_unknown_client_hostname') },
+      },
+    });
+    expect(dialog.writes).toEqual([]);
+    expect(await dialog.read()).toBe('220 mail.example.com ESMTP Postcote\r\n');
+  });
+
+  it('judges HELO and sender at once, and goes on', async () => {
+    const dialog = new Dialog({
+      settings: {
+        delayReject: false,
+        heloRequired: true,
+        restrictions: {
+          ...none,
+          helo: list('reject_non_fqdn_helo_hostname'),
+          sender: list('reject_non_fqdn_sender'),
+        },
+      },
+    });
+    await dialog.read();
+    expect(await dialog.say('EHLO localhost')).toBe(
+      '504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname\r\n',
+    );
+    expect(await dialog.say(MAIL)).toBe('503 5.5.1 Error: send HELO/EHLO first\r\n');
+    await dialog.say(EHLO);
+    expect(await dialog.say('MAIL FROM:<bob>')).toBe(
+      '504 5.5.2 <bob>: Sender address rejected: need fully-qualified address\r\n',
+    );
+    expect(await dialog.say(MAIL, RCPT)).toBe('250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n');
+  });
+
+  it('judges DATA and the end of the message', async () => {
+    const dialog = await greeted({
+      settings: {
+        restrictions: { ...none, data: list('reject_multi_recipient_bounce'), endOfData: list('reject') },
+      },
+    });
+    await dialog.say('MAIL FROM:<>', RCPT, RCPT);
+    expect(await dialog.say('DATA')).toBe(
+      '550 5.5.3 <DATA>: Data command rejected: Multi-recipient bounce\r\n',
+    );
+    await dialog.say('RSET', MAIL, RCPT);
+    await dialog.say('DATA');
+    expect(await dialog.say('.')).toBe('554 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: Access denied\r\n');
+    expect(dialog.world.queue).toMatchObject({ messages: [], begun: 1, aborted: 1 });
+    expect(dialog.world.logLines().at(-1)).toMatch(/^NOQUEUE: reject: END-OF-MESSAGE from /);
+  });
+});
+
 describe('unauthorised pipelining', () => {
   it('is noticed when HELO was said', async () => {
     const dialog = new Dialog();

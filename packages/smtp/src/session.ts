@@ -21,7 +21,7 @@ import {
   failed,
   resetTransaction,
 } from './conversation.ts';
-import { type Chunk, MessageIntake } from './message-intake.ts';
+import { type Chunk, END_OF_MESSAGE, MessageIntake } from './message-intake.ts';
 import { refusal } from './policy.ts';
 import { type Reply, plainReply, printable, reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
@@ -55,7 +55,6 @@ const OVER: Mode = { kind: 'over' };
 /** Octets of unread input at which reading stops. */
 const INPUT_LIMIT = 64 * 1024;
 const UNKNOWN = 'UNKNOWN';
-const END_OF_MESSAGE = 'END-OF-MESSAGE';
 
 const BAD_SYNTAX = reply(500, '5.2', 'Error: bad syntax');
 const BAD_UTF8 = reply(500, '5.2', 'Error: bad UTF-8 syntax');
@@ -321,9 +320,8 @@ export class SmtpSession implements ProtocolSession {
   #keepsGroups(command: Command): boolean {
     const conversation = this.#conversation;
     if (conversation.improperPipelining || this.#framer.pending === 0) return true;
-    const { discardEhloKeywords, forbidUnauthPipelining } = this.#settings;
-    const mayPipeline = conversation.protocol === 'ESMTP' && !discardEhloKeywords.has('pipelining');
-    if (mayPipeline && command.endsGroup !== true) return true;
+    const { forbidUnauthPipelining } = this.#settings;
+    if (conversation.protocol === 'ESMTP' && command.endsGroup !== true) return true;
     conversation.improperPipelining = true;
     const shown = escaped(this.#peek(100));
     this.#lines.write(
@@ -464,7 +462,6 @@ export class SmtpSession implements ProtocolSession {
         return true;
       case 'finish':
         this.#mode = COMMAND;
-        this.#conversation.where = END_OF_MESSAGE;
         this.#wait(reading.outcome, (outcome) => {
           // POSTFIX: who gets a message through has made up for what went wrong before.
           if (outcome.ok) this.#errors = this.#junk = 0;

@@ -18,6 +18,9 @@ const REASON_UNKNOWN = '(reason unavailable)';
 
 function run(conversation: Conversation, words: readonly CommandWord[]): Outcome | Promise<Outcome> {
   const { settings, ports, tls } = conversation;
+  if (settings.heloRequired && conversation.helo === undefined) {
+    return failed(reply(503, '5.1', 'Error: send HELO/EHLO first'));
+  }
   if (!saslActive(conversation) || settings.discardEhloKeywords.has('auth')) {
     return failed(reply(503, '5.1', 'Error: authentication not enabled'));
   }

@@ -3,7 +3,7 @@
 
 import { type Command, failed } from '../conversation.ts';
 import { isAddressLiteral, isHostname } from '../address.ts';
-import { plainReply, reply } from '../reply.ts';
+import { plainReply } from '../reply.ts';
 
 export const etrn: Command = {
   verb: 'ETRN',
@@ -11,7 +11,7 @@ export const etrn: Command = {
   run(conversation, words) {
     const domain = words[1]?.text;
     if (conversation.settings.heloRequired && conversation.helo === undefined) {
-      return failed(reply(503, '5.1', 'Error: send HELO/EHLO first'));
+      return failed(plainReply(503, 'Error: send HELO/EHLO first'));
     }
     if (conversation.transaction !== undefined)
       return failed(plainReply(503, 'Error: MAIL transaction in progress'));

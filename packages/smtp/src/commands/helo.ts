@@ -42,6 +42,10 @@ function accept(verb: 'EHLO' | 'HELO', conversation: Conversation, name: string)
   conversation.helo = name;
   conversation.protocol = verb === 'EHLO' ? 'ESMTP' : 'SMTP';
   if (verb === 'HELO') return ok(plainReply(250, conversation.settings.myhostname));
+  const off = [...conversation.settings.discardEhloKeywords];
+  if (off.length > 0) {
+    conversation.log('info', () => `discarding EHLO keywords: ${off.join(' ').toUpperCase()}`);
+  }
   return ok(ehloReply(conversation));
 }
 
