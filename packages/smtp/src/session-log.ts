@@ -1,9 +1,10 @@
 // The log lines of one session, in order: they name the client, and its name is known only when the DNS has answered,
 // so lines wait for it. Commands are counted for the `disconnect from` line.
 
-import type { Log, LogLevel, Peer } from '@postcote/wire';
+import type { Log, LogLevel, Peer, TlsInfo } from '@postcote/wire';
 import type { ClientName } from './client-name.ts';
 import { COMMANDS } from './commands/table.ts';
+import { printable } from './reply.ts';
 
 type Line = readonly [level: LogLevel, message: (client: string) => string];
 
@@ -31,6 +32,16 @@ export class SessionLog {
     this.#client = `${client.name}[${this.#peer.remoteAddress}]`;
     for (const [level, message] of this.#waiting) this.#log(level, this.#program, message(this.#client));
     this.#waiting = [];
+  }
+
+  secured(tls: TlsInfo): void {
+    const exchange = tls.keyExchange === undefined ? '' : ` key-exchange ${tls.keyExchange}`;
+    const facts = `${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)${exchange}`;
+    this.write('info', (client) => `Anonymous TLS connection established from ${client}: ${facts}`);
+  }
+
+  handshakeFailed(reason: string): void {
+    this.write('info', (client) => `SSL_accept error from ${client}: ${tlsReason(reason)}`);
   }
 }
 
@@ -71,4 +82,17 @@ export class CommandCounts {
 
 function formatCount({ total, succeeded }: Count): string {
   return succeeded === total ? String(succeeded) : `${succeeded}/${total}`;
+}
+
+/** What went wrong, out of OpenSSL's `40ED…:error:0A00010B:SSL routines:function:wrong version number:file.c:77:`. */
+export function tlsReason(text: string): string {
+  const words = /:SSL routines:[^:]*:([^:]+)/.exec(text)?.[1] ?? text;
+  return printable(words.trim()).slice(0, 200);
+}
+
+/** Octets as the log shows them: `RSET\r\n`. */
+export function escaped(octets: Buffer): string {
+  return printable(
+    octets.toString('latin1').replace(/\r/g, '\\r').replace(/\n/g, '\\n').replace(/\t/g, '\\t'),
+  );
 }

@@ -26,7 +26,7 @@ import { refusal } from './policy.ts';
 import { type Reply, plainReply, printable, reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
 import { ReplyWriter } from './reply-writer.ts';
-import { CommandCounts, SessionLog } from './session-log.ts';
+import { CommandCounts, SessionLog, escaped } from './session-log.ts';
 import type { SmtpSettings } from './settings.ts';
 
 export interface SmtpSessionOptions {
@@ -128,7 +128,7 @@ export class SmtpSession implements ProtocolSession {
   start(): void {
     this.#host.setIdleTimeout(this.#settings.timeout);
     this.#lines.write('info', (client) => `connect from ${client}`);
-    this.#logTls(this.#conversation.tls);
+    this.#logTls();
     this.#nameClient();
     const greeting = plainReply(220, this.#settings.banner);
     if (this.#settings.delayReject || this.#settings.restrictions.client.length === 0) {
@@ -160,7 +160,7 @@ export class SmtpSession implements ProtocolSession {
     conversation.helo = undefined;
     conversation.protocol = 'SMTP';
     conversation.login = undefined;
-    this.#logTls(tls);
+    this.#logTls();
     this.#mode = COMMAND;
     this.#count(true);
     this.#host.setIdleTimeout(this.#settings.timeout);
@@ -170,7 +170,7 @@ export class SmtpSession implements ProtocolSession {
   ended(reason: string): void {
     if (this.#mode.kind === 'over') return;
     if (this.#mode.kind === 'tls') {
-      this.#lines.write('info', (client) => `SSL_accept error from ${client}: ${tlsReason(reason)}`);
+      this.#lines.handshakeFailed(reason);
     }
     this.#logEnd('lost connection');
     this.#end();
@@ -502,11 +502,9 @@ export class SmtpSession implements ProtocolSession {
     this.#host.startTls();
   }
 
-  #logTls(tls: TlsInfo | undefined): void {
-    if (tls === undefined || this.#settings.tlsLoglevel < 1) return;
-    const exchange = tls.keyExchange === undefined ? '' : ` key-exchange ${tls.keyExchange}`;
-    const facts = `${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)${exchange}`;
-    this.#lines.write('info', (client) => `Anonymous TLS connection established from ${client}: ${facts}`);
+  #logTls(): void {
+    const { tls } = this.#conversation;
+    if (tls !== undefined && this.#settings.tlsLoglevel >= 1) this.#lines.secured(tls);
   }
 
   // ---- Output and the end --------------------------------------------------------------------------------------
@@ -572,17 +570,4 @@ export class SmtpSession implements ProtocolSession {
     this.#framer.push(rest);
     return rest.subarray(0, count);
   }
-}
-
-/** What went wrong, out of OpenSSL's `40ED…:error:0A00010B:SSL routines:function:wrong version number:file.c:77:`. */
-export function tlsReason(text: string): string {
-  const words = /:SSL routines:[^:]*:([^:]+)/.exec(text)?.[1] ?? text;
-  return printable(words.trim()).slice(0, 200);
-}
-
-/** Octets as the log shows them: `RSET\r\n`. */
-function escaped(octets: Buffer): string {
-  return printable(
-    octets.toString('latin1').replace(/\r/g, '\\r').replace(/\n/g, '\\n').replace(/\t/g, '\\t'),
-  );
 }

@@ -11,7 +11,8 @@ import type { Socket } from 'node:net';
 import { type DrivenSocket, type TlsProvider, driveSocket, peerOf } from '@postcote/wire/edge';
 import { SMTPServer } from 'smtp-server';
 import type { SmtpPorts } from '../conversation.ts';
-import { SmtpSession, tlsReason } from '../session.ts';
+import { tlsReason } from '../session-log.ts';
+import { SmtpSession } from '../session.ts';
 import type { SmtpSettings } from '../settings.ts';
 import { systemClock } from './clock.ts';
 
