@@ -107,7 +107,9 @@ describe('WorkerTable', () => {
     expect(table.size).toBe(1);
   });
 
-  it('waits, longer each time, before it starts a failing worker again', () => {
+  it('starts a failed worker again at once, and waits longer each time it fails again', () => {
+    table.handOver(alice, deliver, socket);
+    nth(0).exit('exit status 70', true);
     for (const pause of [200, 400, 800]) {
       table.handOver(alice, deliver, socket);
       const worker = workers.findLast((w) => w.sent.some((m) => m.type === 'assign')) as FakeWorker;

@@ -41,6 +41,8 @@ const PING_INTERVAL = 5_000;
 const MISSED_PINGS = 4;
 const FIRST_PAUSE = 200;
 const LONGEST_PAUSE = 30_000;
+/** Having run this long without failing again, a user's worker counts as healthy. */
+const FORGET_AFTER = 60_000;
 
 export class WorkerTable {
   readonly #options: WorkerTableOptions;
@@ -156,8 +158,9 @@ export class WorkerTable {
       setTimeout(() => this.#keepSpare(), LONGEST_PAUSE).unref();
       return;
     }
-    const last = this.#backOff.get(account.name)?.pause ?? FIRST_PAUSE / 2;
-    const pause = Math.min(last * 2, LONGEST_PAUSE);
+    // The first time costs the user a reconnect and no more; a fault that comes back costs longer pauses.
+    const last = this.#backOff.get(account.name)?.pause;
+    const pause = last === undefined ? 0 : Math.min(Math.max(last * 2, FIRST_PAUSE), LONGEST_PAUSE);
     this.#backOff.set(account.name, { until: performance.now() + pause, pause });
     this.#options.log(
       'error',
@@ -183,6 +186,6 @@ export class WorkerTable {
     }
     const now = performance.now();
     for (const [name, { until, pause }] of this.#backOff)
-      if (until + pause * 10 < now) this.#backOff.delete(name);
+      if (until + Math.max(pause * 10, FORGET_AFTER) < now) this.#backOff.delete(name);
   }
 }
