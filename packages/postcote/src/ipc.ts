@@ -116,6 +116,8 @@ export type SupervisorToWorker =
   | { readonly type: 'connection'; readonly kind: 'deliver' }
   | { readonly type: 'ping' }
   | { readonly type: 'leave' }
+  /** Say goodbye to the clients; mail may still come in. */
+  | { readonly type: 'endSessions' }
   | { readonly type: 'shutDown' };
 
 export type WorkerToSupervisor =

@@ -8,6 +8,8 @@ interface Run {
   readonly stored: string[];
   readonly aborted: string[];
   readonly violations: string[];
+  /** How often reading was stopped, less how often it went on. */
+  pauses(): number;
   answers(): DeliveryAnswer[];
 }
 
@@ -15,6 +17,7 @@ function startReceiver(fault: { begin?: Error; write?: Error; commit?: Error } =
   const stored: string[] = [];
   const aborted: string[] = [];
   const violations: string[] = [];
+  let pauses = 0;
   const frames = new FrameReader();
   const answers: DeliveryAnswer[] = [];
   const receiver = new DeliveryReceiver({
@@ -37,8 +40,8 @@ function startReceiver(fault: { begin?: Error; write?: Error; commit?: Error } =
     },
     explain: () => 'unavailable',
     answer: (frame) => frames.push(frame),
-    pause: () => {},
-    resume: () => {},
+    pause: () => void (pauses += 1),
+    resume: () => void (pauses -= 1),
     violation: (reason) => violations.push(reason),
   });
   return {
@@ -46,6 +49,7 @@ function startReceiver(fault: { begin?: Error; write?: Error; commit?: Error } =
     stored,
     aborted,
     violations,
+    pauses: () => pauses,
     answers: () => {
       for (let frame = frames.next(); frame !== undefined; frame = frames.next())
         answers.push(frame.value as DeliveryAnswer);
@@ -92,6 +96,19 @@ describe('DeliveryReceiver', () => {
     expect(run.stored).toEqual([]);
     expect(run.aborted.length).toBe(where === 'begin' ? 0 : 1);
   });
+
+  it.each(['begin', 'write'] as const)(
+    'reads a large message to its end after a failing %s',
+    async (where) => {
+      const run = startReceiver({ [where]: new Error('disk on fire') });
+      const bytes = message(7, 'x'.repeat(3_000_000));
+      run.receiver.receive(bytes.subarray(0, 2_000_000));
+      await expect.poll(() => run.pauses()).toBe(0);
+      run.receiver.receive(bytes.subarray(2_000_000));
+      await expect.poll(() => run.answers().map(({ stored }) => stored)).toEqual([false]);
+      expect(run.pauses()).toBe(0);
+    },
+  );
 
   it('leaves nothing of a message that breaks off', async () => {
     const run = startReceiver();

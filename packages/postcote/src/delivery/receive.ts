@@ -105,7 +105,8 @@ export class DeliveryReceiver {
     if (message.waiting > HIGH_WATER) this.#pause();
     message.written = message.written
       .then(async () => (await message.writer).write(bytes))
-      .then(() => {
+      // Also when it failed: what was not taken is forgotten, and the rest must still be read to be answered.
+      .finally(() => {
         message.waiting -= bytes.length;
         if (message.waiting <= HIGH_WATER) this.#resume();
       });
@@ -132,7 +133,8 @@ export class DeliveryReceiver {
       await writer.commit();
       return { id, stored: true };
     } catch (error) {
-      await writer?.abort();
+      // What cannot be removed now is swept later; the answer is what counts.
+      await writer?.abort().catch(() => {});
       const reason = error instanceof Error ? error.message : String(error);
       return { id, stored: false, code: this.#ports.explain(error), reason };
     }

@@ -24,7 +24,9 @@ import { ExchangeableTls } from './tls.ts';
 type Start = Extract<SupervisorToFront, { type: 'start' }>;
 
 /** Milliseconds that deliveries and sessions get to finish when stopping. */
-const DRAIN = 8_000;
+const DRAIN = 7_000;
+/** Milliseconds for clients at their workers to take the goodbye. */
+const GOODBYE = 3_000;
 
 interface Settled {
   readonly configuration: LoadedConfiguration;
@@ -90,7 +92,7 @@ export class Front {
   async stop(): Promise<void> {
     const smtp = this.#smtpServers.map((server) => server.stop(DRAIN));
     this.#logins.stop();
-    await Promise.all(smtp);
+    await Promise.all([...smtp, this.#logins.emptied(GOODBYE)]);
     await this.#queue?.close({ drain: DRAIN });
     this.#delivery.close();
     this.#settled.configuration.tableFiles.stop();

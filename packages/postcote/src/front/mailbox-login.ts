@@ -79,6 +79,18 @@ export class MailboxLoginListeners {
     for (const driven of this.#driven) driven.session.shutDown();
   }
 
+  /** Settles when no connection carries anything any more, or when so many milliseconds are over. */
+  emptied(limit: number): Promise<void> {
+    const end = performance.now() + limit;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.connections === 0 || performance.now() > end) resolve();
+        else setTimeout(look, 20);
+      };
+      look();
+    });
+  }
+
   /** Client connections that still carry something. */
   get connections(): number {
     return this.#driven.size + this.#spliced.size;

@@ -1,8 +1,9 @@
 // One of our processes as its parent sees it: typed messages both ways, descriptors passed at birth, an end.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { childEnvironment } from './child-environment.ts';
 
 export interface ChildOptions<FromChild> {
   /** Entry beside this file: `front` runs `front.js`. */
@@ -14,6 +15,10 @@ export interface ChildOptions<FromChild> {
   readonly nodeOptions?: readonly string[];
   /** Threads for files and names; Node's own number (4) when absent. */
   readonly poolSize?: number;
+  /** Sockets that come with its messages belong to the parent then; otherwise they are closed unseen. */
+  readonly sendsSockets?: boolean;
+  /** Leaves no core file behind. */
+  readonly seesPasswords?: boolean;
   readonly onMessage: (message: FromChild, socket: Socket | undefined) => void;
   readonly onExit: (reason: string, failed: boolean) => void;
 }
@@ -27,27 +32,30 @@ export class Child<ToChild, FromChild> {
 
   constructor(options: ChildOptions<FromChild>) {
     const output = options.onOutput === undefined ? 'inherit' : 'pipe';
-    this.#process = spawn(
+    const program = [
       process.execPath,
-      [...(options.nodeOptions ?? []), join(import.meta.dirname, `${options.entry}.js`)],
-      {
-        stdio: ['ignore', output, output, 'ipc', ...(options.fds ?? [])],
-        env:
-          options.poolSize === undefined
-            ? process.env
-            : { ...process.env, UV_THREADPOOL_SIZE: String(options.poolSize) },
-        cwd: '/',
-        // A terminal's Ctrl-C reaches the supervisor alone, which then stops the others in order.
-        detached: true,
-      },
-    );
+      ...(options.nodeOptions ?? []),
+      join(import.meta.dirname, `${options.entry}.js`),
+    ];
+    // Node cannot set limits; the shell sets this one and becomes the program.
+    const [file = '', ...args] =
+      options.seesPasswords === true ? ['/bin/sh', '-c', 'ulimit -c 0; exec "$0" "$@"', ...program] : program;
+    this.#process = spawn(file, args, {
+      stdio: ['ignore', output, output, 'ipc', ...(options.fds ?? [])],
+      env: childEnvironment(process.env, options.poolSize),
+      cwd: '/',
+      // A terminal's Ctrl-C reaches the supervisor alone, which then stops the others in order.
+      detached: true,
+    });
     if (options.onOutput !== undefined) {
       this.#process.stdout?.on('data', options.onOutput);
       this.#process.stderr?.on('data', options.onOutput);
     }
-    this.#process.on('message', (message, handle) =>
-      options.onMessage(message as FromChild, handle as Socket | undefined),
-    );
+    this.#process.on('message', (message: unknown, handle: unknown) => {
+      const socket = handle instanceof Socket ? handle : undefined;
+      if (options.sendsSockets !== true) socket?.destroy();
+      if (typeof message === 'object' && message !== null) options.onMessage(message as FromChild, socket);
+    });
     const exit = (reason: string, failed: boolean): void => {
       if (this.#over) return;
       this.#over = true;

@@ -2,7 +2,7 @@
 
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { type Server, type Socket, createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Log } from '@postcote/wire';
 import { formatFrame } from '@postcote/wire';
 import type {
@@ -18,6 +18,7 @@ import { RefusedConfiguration, type ServerPlan, planServer } from '../plan.ts';
 import type { ServeOptions } from '../commands/serve-options.ts';
 import { type BoundSocket, bindTcp, bindUnix } from './bind.ts';
 import { Child, FIRST_PASSED_FD } from './child.ts';
+import { openDataFolder } from './data-folder.ts';
 import { admitDelivery } from './delivery-door.ts';
 import { KeepRunning } from './keep-running.ts';
 import { type Accounts, type Identity, openAccounts } from './accounts.ts';
@@ -149,7 +150,9 @@ export class Supervisor {
     const front = this.#front?.current;
     this.#front?.letGo();
     if (front !== undefined) {
+      // The front still carries the goodbyes of the sessions at the workers; it ends when they are through.
       front.send({ type: 'shutDown' });
+      this.#workers.endSessions();
       const kill = setTimeout(() => front.kill('SIGKILL'), FRONT_PATIENCE);
       await front.ended();
       clearTimeout(kill);
@@ -163,18 +166,13 @@ export class Supervisor {
   async #start(): Promise<void> {
     const { dataDirectory } = this.#options.paths;
     const identity = await this.#frontIdentity();
-    const run = join(dataDirectory, 'run');
-    const queue = join(dataDirectory, 'queue');
-    mkdirSync(run, { recursive: true, mode: 0o755 });
-    mkdirSync(queue, { recursive: true, mode: 0o700 });
+    const { queue, authSocket, deliverSocket } = await openDataFolder(dataDirectory, identity);
     if (identity !== undefined) chownSync(queue, identity.uid, identity.gid);
     for (const listener of this.#plan.listeners) {
       const bound = bindTcp(listener.address, listener.port);
       this.#sockets.push(bound);
       this.#listeners.push({ bound, listener });
     }
-    const authSocket = join(run, 'auth.sock');
-    const deliverSocket = join(run, 'deliver.sock');
     const auth = this.#bindForFront(authSocket, identity);
     const deliver = this.#bindForFront(deliverSocket, identity);
     this.#deliveryDoor = createServer((socket) =>
@@ -242,6 +240,8 @@ export class Supervisor {
         if (message.type === 'failed') this.#hearFailure('authenticator', message.message);
         this.#announce();
       },
+      sendsSockets: true,
+      seesPasswords: true,
       onExit,
     });
     child.send({
@@ -261,6 +261,7 @@ export class Supervisor {
   ): Front {
     const child: Front = new Child({
       entry: 'front',
+      seesPasswords: true,
       fds: this.#listeners.map(({ bound }) => bound.fd),
       onOutput: this.#onOutput,
       onMessage: (message) => this.#hearFront(message),
@@ -289,7 +290,9 @@ export class Supervisor {
   }
 
   #hearFront(message: FrontToSupervisor): void {
-    if (message.type === 'failed') this.#hearFailure('front', message.message);
+    // It may have been taken over and say anything.
+    if (message.type === 'failed' && typeof message.message === 'string')
+      this.#hearFailure('front', message.message);
     if (message.type === 'ready') this.#readyParts.add('front');
     this.#announce();
   }

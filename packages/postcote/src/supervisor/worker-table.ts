@@ -75,10 +75,17 @@ export class WorkerTable {
     socket: Socket,
   ): void {
     const worker = this.#byUser.get(account.name) ?? this.#assign(account);
-    worker.connections += 1;
-    worker.child.send(message, socket, (error) => {
+    const sent = worker.child.send(message, socket, (error) => {
       if (error !== null) socket.destroy();
     });
+    // It has ended, and its exit was not heard yet.
+    if (!sent) throw new WorkersBusy(`the mailbox worker of ${account.name} has just ended`);
+    worker.connections += 1;
+  }
+
+  /** Lets the sessions say goodbye; deliveries go on. */
+  endSessions(): void {
+    for (const { child } of this.#byUser.values()) child.send({ type: 'endSessions' });
   }
 
   /** Asks all to finish and waits; whoever is still there after `patience` milliseconds is killed. */

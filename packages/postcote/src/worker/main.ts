@@ -26,7 +26,8 @@ process.on('SIGTERM', () => worker?.shutDown(() => leave(0)) ?? leave(0));
 process.on('SIGINT', () => {});
 process.on('SIGHUP', () => {});
 const crash = (error: unknown): void => {
-  opened?.log('fatal', 'postcote', `mailbox worker: ${error instanceof Error ? error.stack : String(error)}`);
+  opened ??= openLog();
+  opened.log('fatal', 'postcote', `mailbox worker: ${error instanceof Error ? error.stack : String(error)}`);
   leave(70);
 };
 process.on('uncaughtException', crash);
@@ -54,6 +55,9 @@ process.on('message', (message: SupervisorToWorker, socket: Socket | undefined) 
       return;
     case 'leave':
       leave(0);
+      return;
+    case 'endSessions':
+      worker?.endSessions();
       return;
     case 'shutDown':
       if (worker === undefined) leave(0);

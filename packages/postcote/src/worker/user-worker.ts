@@ -2,16 +2,23 @@
 
 import type { Socket } from 'node:net';
 import { type UserVariables, expandUserPath } from '@postcote/config';
-import { DEFAULT_USER_SETTINGS, type ImapHandOff, ImapUserSession } from '@postcote/imap';
+import { DEFAULT_USER_SETTINGS, ImapUserSession } from '@postcote/imap';
 import { systemClock as imapClock } from '@postcote/imap/edge';
 import { MailboxError } from '@postcote/mailbox';
 import { type MaildirStore, openMaildirStore } from '@postcote/maildir/edge';
-import { type PopHandOff, PopUserSession } from '@postcote/pop3';
-import { type Log, type LoginVerdict, type ProtocolSession, formatFrame } from '@postcote/wire';
+import { PopUserSession } from '@postcote/pop3';
+import {
+  type Log,
+  type LoginVerdict,
+  type ProtocolSession,
+  type SessionHost,
+  formatFrame,
+} from '@postcote/wire';
 import { driveSocket } from '@postcote/wire/edge';
 import type { DeliveryReady } from '../delivery/protocol.ts';
 import { DeliveryReceiver } from '../delivery/receive.ts';
 import type { Account, SupervisorToWorker } from '../ipc.ts';
+import { readImapHandOff, readPopHandOff } from './hand-off.ts';
 import type { WorkerSettings } from './settings.ts';
 
 export interface UserWorkerOptions {
@@ -36,6 +43,7 @@ export class UserWorker {
   #deliveryStore: MaildirStore | undefined;
   #pop3Locked = false;
   #connections = 0;
+  #ending = false;
   #idle: NodeJS.Timeout | undefined;
   #whenEmpty: (() => void) | undefined;
 
@@ -58,10 +66,16 @@ export class UserWorker {
     this.#restIfEmpty();
   }
 
+  /** Sessions say goodbye, those that come later too; mail still comes in. */
+  endSessions(): void {
+    this.#ending = true;
+    for (const session of this.#sessions.keys()) session.shutDown();
+  }
+
   shutDown(done: () => void): void {
     this.#whenEmpty = done;
     clearTimeout(this.#idle);
-    for (const session of this.#sessions.keys()) session.shutDown();
+    this.endSessions();
     for (const socket of this.#deliveries) socket.end();
     this.#restIfEmpty();
   }
@@ -78,6 +92,13 @@ export class UserWorker {
       this.#restIfEmpty();
       return;
     }
+    const makeSession = this.#sessionMaker(connection);
+    if (makeSession === undefined) {
+      this.#options.log('error', 'postcote', `worker of ${account.name}: malformed hand-off from the front`);
+      refuseSession(socket, 'malformed hand-off');
+      this.#restIfEmpty();
+      return;
+    }
     let store: MaildirStore;
     try {
       store = this.#openStore();
@@ -91,7 +112,7 @@ export class UserWorker {
     socket.write(
       formatFrame({ kind: 'granted', user: account.name, pid: process.pid } satisfies GrantedFrame),
     );
-    driveSocket(socket, {
+    const { session } = driveSocket(socket, {
       onFault: (error) =>
         this.#options.log(
           'error',
@@ -99,37 +120,32 @@ export class UserWorker {
           `${connection.kind}(${account.name}): Error: ${error instanceof Error ? error.stack : String(error)}`,
         ),
       createSession: (host) => {
-        const session =
-          connection.kind === 'imap'
-            ? new ImapUserSession({
-                host,
-                store,
-                handOff: connection.handOff as ImapHandOff,
-                settings: {
-                  ...DEFAULT_USER_SETTINGS,
-                  idleNotifyInterval: settings.imap.idleNotifyInterval,
-                  maxLineLength: settings.imap.maxLineLength,
-                },
-                clock: imapClock,
-                log: this.#options.log,
-                user: account.name,
-                pid: process.pid,
-              })
-            : new PopUserSession({
-                host,
-                store,
-                handOff: connection.handOff as PopHandOff,
-                settings: settings.pop3,
-                log: this.#options.log,
-                user: account.name,
-                pid: process.pid,
-                clock: imapClock,
-                ...(settings.pop3.lockSession ? { lock: () => this.#lockPop3() } : {}),
-              });
-        this.#sessions.set(session, connection);
-        return this.#watched(session);
+        const made = makeSession(host, store);
+        this.#sessions.set(made, connection);
+        return this.#watched(made);
       },
     });
+    if (this.#ending) session.shutDown();
+  }
+
+  /** Undefined when the front's word on the session makes no sense. */
+  #sessionMaker(
+    connection: SessionConnection,
+  ): ((host: SessionHost, store: MaildirStore) => ProtocolSession) | undefined {
+    const { account, settings, log } = this.#options;
+    const common = { clock: imapClock, log, user: account.name, pid: process.pid };
+    if (connection.kind === 'imap') {
+      const handOff = readImapHandOff(connection.handOff);
+      if (handOff === undefined) return undefined;
+      const { idleNotifyInterval, maxLineLength } = settings.imap;
+      const imap = { ...DEFAULT_USER_SETTINGS, idleNotifyInterval, maxLineLength };
+      return (host, store) => new ImapUserSession({ ...common, host, store, handOff, settings: imap });
+    }
+    const handOff = readPopHandOff(connection.handOff);
+    if (handOff === undefined) return undefined;
+    const lock = settings.pop3.lockSession ? { lock: () => this.#lockPop3() } : {};
+    return (host, store) =>
+      new PopUserSession({ ...common, host, store, handOff, settings: settings.pop3, ...lock });
   }
 
   /** DOVECOT: pop3_lock_session: one POP3 session at a time. */
