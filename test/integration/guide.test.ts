@@ -5,7 +5,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { guideAliases, guideDovecotConf, guideMainCf, guideVirtual } from '../../packages/config/src/testing/guide.ts';
+import {
+  guideAliases,
+  guideDovecotConf,
+  guideMainCf,
+  guideVirtual,
+} from '../../packages/config/src/testing/guide.ts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { countMessages } from '../support/maildir-files.ts';
@@ -84,7 +89,9 @@ describeAsRoot("the guide's own files, unchanged", () => {
 
   it('serves the ports that the guide means', async () => {
     const { stdout } = await inside('ss', '-Hltn');
-    const ports = [...stdout.matchAll(/0\.0\.0\.0:(\d+)\s/g)].map(([, port]) => Number(port)).sort((a, b) => a - b);
+    const ports = [...stdout.matchAll(/0\.0\.0\.0:(\d+)\s/g)]
+      .map(([, port]) => Number(port))
+      .sort((a, b) => a - b);
     expect(ports).toEqual([25, 110, 143, 993, 995]);
   });
 

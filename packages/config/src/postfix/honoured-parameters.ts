@@ -6,8 +6,9 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   configuration: `compatibility_level config_directory default_database_type inet_interfaces inet_protocols mail_name
     mail_owner mail_version multi_instance_name mydomain myhostname mynetworks mynetworks_style myorigin
     parent_domain_matches_subdomains process_name service_name smtpd_restriction_classes stress syslog_name`,
-  session: `allow_percent_hack allow_untrusted_routing disable_vrfy_command hopcount_limit line_length_limit
-    message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time
+  session: `allow_percent_hack allow_untrusted_routing always_add_missing_headers disable_vrfy_command hopcount_limit
+    line_length_limit local_header_rewrite_clients smtpd_forbid_bare_newline smtpd_forbid_bare_newline_reject_code
+    smtpd_forbid_unauth_pipelining message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time
     smtpd_forbidden_commands smtpd_hard_error_limit smtpd_helo_required smtpd_junk_command_limit smtpd_noop_commands
     smtpd_peername_lookup smtpd_recipient_limit smtpd_recipient_overshoot_limit smtpd_soft_error_limit
     smtpd_starttls_timeout smtpd_timeout smtputf8_enable soft_bounce strict_rfc821_envelopes swap_bangpath`,
@@ -30,7 +31,8 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     virtual_mailbox_domains virtual_mailbox_maps`,
   delivery: `home_mailbox`,
   queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
-    enable_long_queue_ids maximal_backoff_time minimal_backoff_time qmgr_message_active_limit queue_run_delay`,
+    enable_long_queue_ids local_destination_concurrency_limit maximal_backoff_time minimal_backoff_time
+    qmgr_message_active_limit qmgr_message_recipient_limit queue_run_delay`,
 };
 
 export const honouredParameters: ReadonlySet<string> = new Set(
@@ -82,7 +84,6 @@ const GROUPS: readonly Group[] = [
     message: 'name the certificate in smtpd_tls_cert_file and its key in smtpd_tls_key_file',
   },
   { names: /^smtpd_sasl_mechanism_filter$/, message: 'PLAIN and LOGIN are offered' },
-  { names: /^smtpd_forbid_bare_newline/, message: 'a bare line feed never ends a line or a message here' },
   { names: /^(maillog_|syslog_facility|debug_peer)/, message: 'log lines go where the daemon sends them' },
   {
     names: /^(mailbox_size_limit|mail_spool_directory)$/,
