@@ -151,6 +151,8 @@ async function ensureCertificate(folder: string): Promise<void> {
 }
 
 async function serveDemo(place: DemoPlace): Promise<number> {
+  // Whoever read our words may be gone (`| head`); the server is stopped all the same.
+  process.stdout.on('error', () => {});
   const { folder } = place;
   const log = join(folder, 'log');
   const server = spawn(
@@ -165,7 +167,8 @@ async function serveDemo(place: DemoPlace): Promise<number> {
       `--log-file=${log}`,
     ],
     // In a process group of its own: Ctrl-C comes to this process, which passes it on once.
-    { stdio: ['ignore', 'inherit', 'inherit'], detached: true },
+    // The channel says nothing; its end tells the server that nobody minds it any more.
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], detached: true },
   );
   const exited = new Promise<number>((resolve) => {
     server.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));

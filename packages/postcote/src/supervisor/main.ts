@@ -65,6 +65,8 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
+  // Started by the demonstration: without it, nobody would ever stop this server.
+  process.on('disconnect', () => stop('the process that started this one is gone'));
   process.on('SIGHUP', () => {
     opened.reopen();
     void supervisor.reload();
