@@ -13,6 +13,8 @@ export type DeliveryOutcome =
       readonly kind: 'deferred';
       readonly code: Extract<DeliveryAnswer, { stored: false }>['code'] | 'unknownUser';
       readonly reason: string;
+      /** The worker died or could not be had this moment: worth another try very soon. */
+      readonly passing?: true;
     };
 
 export type MessageBody = Buffer | AsyncIterable<Buffer>;
@@ -68,8 +70,8 @@ class Channel {
     this.#socket.write(formatFrame({ user }));
     this.#socket.setTimeout(ANSWER_LIMIT);
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.#socket.on('error', (error) => this.end(error.message));
-    this.#socket.on('close', () => this.end('the mailbox worker closed the connection'));
+    this.#socket.on('error', (error) => this.end(error.message, { passing: true }));
+    this.#socket.on('close', () => this.end('the mailbox worker closed the connection', { passing: true }));
     this.#socket.on('timeout', () =>
       this.end(`no answer from the mailbox worker in ${ANSWER_LIMIT / 1000} s`),
     );
@@ -88,14 +90,18 @@ class Channel {
     return outcome;
   }
 
-  end(reason: string, code: 'unavailable' | 'unknownUser' = 'unavailable'): void {
+  end(
+    reason: string,
+    { code = 'unavailable', passing }: { code?: 'unavailable' | 'unknownUser'; passing?: true } = {},
+  ): void {
     if (this.over) return;
     this.over = true;
     clearTimeout(this.#idle);
     this.#onOver();
     this.#socket.destroy();
     this.#ready?.();
-    for (const resolve of this.#waiting.values()) resolve({ kind: 'deferred', code, reason });
+    for (const resolve of this.#waiting.values())
+      resolve({ kind: 'deferred', code, reason, ...(passing === true ? { passing } : {}) });
     this.#waiting.clear();
   }
 
@@ -143,7 +149,11 @@ class Channel {
   #hear(answer: DeliveryReady | DeliveryRefused | DeliveryAnswer): void {
     if ('ready' in answer) {
       if (answer.ready) this.#ready?.();
-      else this.end(answer.reason, answer.code);
+      else
+        this.end(answer.reason, {
+          code: answer.code,
+          ...(answer.code === 'unavailable' ? { passing: true } : {}),
+        });
       return;
     }
     const resolve = this.#waiting.get(answer.id);

@@ -1,11 +1,15 @@
 // Carries queued mail on. Local mail goes over the delivery channel to the user's worker; what cannot go anywhere
 // yet waits in the queue with a reason that an administrator understands, and is never bounced (docs/queue.md).
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deliverer, DeliveryJob, DeliveryResult, MessageBody, QueuedRecipient } from '@postcote/queue';
 import type { DeliveryClient, DeliveryOutcome } from '../delivery/client.ts';
 
 /** The transport of a destination that only waits; its next hop is the reason. POSTFIX: retry(8). */
 export const WAITING_TRANSPORT = 'retry';
+
+/** Milliseconds before each further try when the worker is gone. */
+const SOON = [100, 500, 1500];
 
 type Deferral = Extract<DeliveryOutcome, { kind: 'deferred' }>;
 
@@ -19,9 +23,9 @@ const DSN: Readonly<Record<Deferral['code'], string>> = {
 };
 
 export class FrontDeliverer implements Deliverer {
-  readonly #channel: DeliveryClient;
+  readonly #channel: Pick<DeliveryClient, 'deliver'>;
 
-  constructor(channel: DeliveryClient) {
+  constructor(channel: Pick<DeliveryClient, 'deliver'>) {
     this.#channel = channel;
   }
 
@@ -43,8 +47,19 @@ export class FrontDeliverer implements Deliverer {
   }
 
   async #deliverLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryResult> {
+    let outcome = await this.#tryLocal(job, recipient);
+    // A worker's death costs its user a moment, not the queue's pause between tries.
+    for (const pause of SOON) {
+      if (outcome.kind !== 'deferred' || outcome.passing !== true) break;
+      await sleep(pause);
+      outcome = await this.#tryLocal(job, recipient);
+    }
+    return resultOf(recipient, outcome);
+  }
+
+  async #tryLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryOutcome> {
     const body = await job.open();
-    const outcome = await this.#channel.deliver(
+    return await this.#channel.deliver(
       job.destination.nexthop,
       {
         size: body.size,
@@ -55,19 +70,21 @@ export class FrontDeliverer implements Deliverer {
       },
       octetsOf(body),
     );
-    const { index } = recipient;
-    if (outcome.kind === 'stored')
-      return { index, status: 'sent', dsn: '2.0.0', text: 'delivered to maildir', relay: 'local' };
-    return {
-      index,
-      status: 'deferred',
-      dsn: DSN[outcome.code],
-      text: outcome.reason,
-      relay: 'local',
-      // Nobody by that name: the next message fares no better. A worker that died is back in a moment.
-      destinationDown: outcome.code === 'unknownUser',
-    };
   }
+}
+
+function resultOf({ index }: QueuedRecipient, outcome: DeliveryOutcome): DeliveryResult {
+  if (outcome.kind === 'stored')
+    return { index, status: 'sent', dsn: '2.0.0', text: 'delivered to maildir', relay: 'local' };
+  return {
+    index,
+    status: 'deferred',
+    dsn: DSN[outcome.code],
+    text: outcome.reason,
+    relay: 'local',
+    // Nobody by that name: the next message fares no better. A worker that died is back in a moment.
+    destinationDown: outcome.code === 'unknownUser',
+  };
 }
 
 function octetsOf(body: MessageBody): Buffer | AsyncIterable<Buffer> {

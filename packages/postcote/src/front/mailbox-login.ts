@@ -40,6 +40,8 @@ export interface MailboxLoginOptions {
 }
 
 const HANDSHAKE_LIMIT = 30_000;
+/** Fourteen octets of CAPABILITY bring three hundred of answer, and before login there is no other hurry. */
+const INPUT_SLICE = 2048;
 /**
  * Connections of all listeners together before login. One more ends the one that has waited longest, so that whoever
  * opens a thousand and says nothing keeps nobody out. DOVECOT: login processes at their client_limit do the same.
@@ -154,6 +156,7 @@ export class MailboxLoginListeners {
         }),
       ...(tls === undefined ? {} : { tls }),
       handshakeTimeout: HANDSHAKE_LIMIT,
+      inputSlice: INPUT_SLICE,
       onTlsError: (error) => this.#logTlsError(listener, socket.remoteAddress ?? 'unknown', error),
       onFault: (error) =>
         this.#options.log(

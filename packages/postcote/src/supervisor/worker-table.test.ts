@@ -20,8 +20,12 @@ class FakeWorker {
     this.tell = tell;
     this.exit = exit;
   }
-  send(message: SupervisorToWorker): boolean {
+  readonly onSent: ((error: Error | null) => void)[] = [];
+  gone = false;
+  send(message: SupervisorToWorker, _socket?: Socket, onSent?: (error: Error | null) => void): boolean {
+    if (this.gone) return false;
     this.sent.push(message);
+    if (onSent !== undefined) this.onSent.push(onSent);
     return true;
   }
   kill(signal: string): void {
@@ -38,7 +42,7 @@ class FakeWorker {
 
 const alice: Account = { name: 'alice', uid: 1000, gid: 1000, home: '/home/alice' };
 const bob: Account = { name: 'bob', uid: 1001, gid: 1001, home: '/home/bob' };
-const socket = {} as Socket;
+const socket = { destroy: () => {} } as unknown as Socket;
 const deliver = { type: 'connection', kind: 'deliver' } as const;
 
 let workers: FakeWorker[];
@@ -140,5 +144,22 @@ describe('WorkerTable', () => {
     table.handOver(alice, deliver, socket);
     expect(() => table.handOver(bob, deliver, socket)).toThrow(/all 1 mailbox workers are in use/);
     expect(() => table.handOver(alice, deliver, socket)).not.toThrow();
+  });
+
+  it('closes what a dead worker had not taken yet', () => {
+    const taken = { destroy: vi.fn() } as unknown as Socket;
+    const waiting = { destroy: vi.fn() } as unknown as Socket;
+    table.handOver(alice, deliver, taken);
+    nth(0).onSent.shift()?.(null);
+    table.handOver(alice, deliver, waiting);
+    nth(0).exit('killed by SIGKILL', true);
+    expect(taken.destroy).not.toHaveBeenCalled();
+    expect(waiting.destroy).toHaveBeenCalledOnce();
+  });
+
+  it('does not lose a connection to a worker whose end was not heard yet', () => {
+    table.handOver(alice, deliver, socket);
+    nth(0).gone = true;
+    expect(() => table.handOver(alice, deliver, socket)).toThrow(WorkersBusy);
   });
 });

@@ -33,6 +33,8 @@ interface Worker {
   readonly child: WorkerChild;
   account: Account | undefined;
   connections: number;
+  /** Handed over and not taken yet: a process takes them one by one. */
+  readonly unsent: Set<Socket>;
   missedPings: number;
   leaving: boolean;
 }
@@ -76,10 +78,12 @@ export class WorkerTable {
   ): void {
     const worker = this.#byUser.get(account.name) ?? this.#assign(account);
     const sent = worker.child.send(message, socket, (error) => {
+      worker.unsent.delete(socket);
       if (error !== null) socket.destroy();
     });
     // It has ended, and its exit was not heard yet.
     if (!sent) throw new WorkersBusy(`the mailbox worker of ${account.name} has just ended`);
+    worker.unsent.add(socket);
     worker.connections += 1;
   }
 
@@ -130,6 +134,7 @@ export class WorkerTable {
       ),
       account: undefined,
       connections: 0,
+      unsent: new Set(),
       missedPings: 0,
       leaving: false,
     };
@@ -156,6 +161,8 @@ export class WorkerTable {
 
   #ended(worker: Worker, reason: string, failed: boolean): void {
     this.#leaving.delete(worker);
+    // Their clients are told at once; nobody else would close them.
+    for (const socket of worker.unsent) socket.destroy();
     if (this.#spare === worker) this.#spare = undefined;
     const { account } = worker;
     if (account !== undefined && this.#byUser.get(account.name) === worker) this.#byUser.delete(account.name);

@@ -20,6 +20,8 @@ export interface DriveOptions {
   readonly tls?: TlsProvider;
   /** Milliseconds for a TLS handshake; POSTFIX: smtpd_starttls_timeout. */
   readonly handshakeTimeout?: number;
+  /** Octets given to the session at a time, for short commands with long answers. Default: as they come. */
+  readonly inputSlice?: number;
   /** Tells the log why a TLS handshake failed. */
   readonly onTlsError?: (error: Error) => void;
   /** Tells the log of a session that threw: a fault of ours, which costs this connection and no other. */
@@ -63,11 +65,16 @@ class SocketDriver implements DrivenSocket, SessionHost {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#phase !== 'open') return;
-    this.#guard(() => this.session.receive(chunk));
-    if (this.#phase === 'open' && this.#socket.writableLength > MAX_UNREAD_OUTPUT) {
-      this.#choked = true;
-      this.#socket.pause();
+    const slice = this.#options.inputSlice ?? chunk.length;
+    for (let at = 0; at < chunk.length && this.#phase === 'open'; at += slice) {
+      if (this.#socket.writableLength > MAX_UNREAD_OUTPUT) {
+        this.#choke();
+        this.#socket.unshift(chunk.subarray(at));
+        return;
+      }
+      this.#guard(() => this.session.receive(chunk.subarray(at, at + slice)));
     }
+    if (this.#phase === 'open' && this.#socket.writableLength > MAX_UNREAD_OUTPUT) this.#choke();
   };
   readonly #onDrain = (): void => {
     this.#releaseWaiters();
@@ -204,6 +211,11 @@ class SocketDriver implements DrivenSocket, SessionHost {
       if (this.#paused) secured.pause();
       this.session.secured(describeTls(secured));
     });
+  }
+
+  #choke(): void {
+    this.#choked = true;
+    this.#socket.pause();
   }
 
   /** What a session must not do and might: throw. Its connection ends, the process goes on. */
