@@ -33,6 +33,17 @@ export interface ServerPlan {
   readonly notices: readonly string[];
 }
 
+/** `smtp [::]:25, imaps 127.0.0.1:993`, for people. */
+export function formatListeners(listeners: ServerPlan['listeners']): string {
+  return listeners
+    .map(({ protocol, service, address, port }) => {
+      // A row of master.cf may be named by its address and port alone.
+      const name = service.includes(':') || service === String(port) ? protocol : service;
+      return `${name} ${address.includes(':') ? `[${address}]` : address}:${port}`;
+    })
+    .join(', ');
+}
+
 /** The server must not start: what decides who may send or read is not understood. One line a reason. */
 export class RefusedConfiguration extends Error {
   override readonly name = 'RefusedConfiguration';

@@ -6,7 +6,7 @@ import { findParameter, formatDovecot, formatPostfix, formatProblem } from '@pos
 import { loadConfiguration } from '@postcote/config/edge';
 import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
 import { silentLog } from '@postcote/wire';
-import { RefusedConfiguration, planServer } from '../plan.ts';
+import { RefusedConfiguration, formatListeners, planServer } from '../plan.ts';
 import { CONFIG_OPTIONS } from './options.ts';
 
 export const CONFIG_HELP = `usage: postcote config [OPTION...] [NAME...]
@@ -80,8 +80,7 @@ async function check(paths: {
   try {
     const plan = await planServer({ ...paths, dataDirectory: '/var/lib/postcote' });
     for (const notice of plan.notices) process.stdout.write(`${notice}\n`);
-    const where = plan.listeners.map((l) => `${l.service} ${l.address}:${l.port}`).join(', ');
-    process.stdout.write(`would serve: ${where}\n`);
+    process.stdout.write(`would serve: ${formatListeners(plan.listeners)}\n`);
     return 0;
   } catch (error) {
     if (!(error instanceof RefusedConfiguration)) throw error;

@@ -14,7 +14,7 @@ import type {
   SupervisorToFront,
 } from '../ipc.ts';
 import type { OpenedLog } from '../log/open-log.ts';
-import { RefusedConfiguration, type ServerPlan, planServer } from '../plan.ts';
+import { RefusedConfiguration, type ServerPlan, formatListeners, planServer } from '../plan.ts';
 import type { ServeOptions } from '../commands/serve-options.ts';
 import { type BoundSocket, bindTcp, bindUnix } from './bind.ts';
 import { Child, FIRST_PASSED_FD } from './child.ts';
@@ -306,13 +306,7 @@ export class Supervisor {
   #announce(): void {
     if (this.#announced || this.#stopping || this.#readyParts.size < PARTS) return;
     this.#announced = true;
-    const where = this.#plan.listeners
-      .map(({ protocol, service, address, port }) => {
-        const name = service.includes(':') || service === String(port) ? protocol : service;
-        return `${name} ${address.includes(':') ? `[${address}]` : address}:${port}`;
-      })
-      .join(', ');
-    this.#log('info', 'postcote', `postcote is ready: ${where}`);
+    this.#log('info', 'postcote', `postcote is ready: ${formatListeners(this.#plan.listeners)}`);
   }
 
   #grant(message: GrantMessage, socket: Socket): void {
