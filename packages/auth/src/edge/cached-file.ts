@@ -9,6 +9,7 @@ export class CachedFile<Parsed> {
   #key = '';
   #value: Parsed | undefined;
   #loading: Promise<Parsed> | undefined;
+  #seen = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, parse: (text: string) => Parsed) {
     this.path = path;
@@ -24,8 +25,15 @@ export class CachedFile<Parsed> {
     return await this.#loading;
   }
 
+  /** The content where somebody looked less than so many milliseconds ago. */
+  seenWithin(age: number): Parsed | undefined {
+    return performance.now() - this.#seen < age ? this.#value : undefined;
+  }
+
   async #load(): Promise<Parsed> {
+    const begun = performance.now();
     const before = await identify(this.path);
+    this.#seen = begun;
     if (this.#value !== undefined && before === this.#key) return this.#value;
     const value = this.#parse(await readFile(this.path, 'utf8'));
     // Changed while it was read: keep no key, so that the next look reads again.

@@ -56,6 +56,15 @@ describe('PasswdDirectory', () => {
     expect(await users.lookup('bob')).toBeUndefined();
   });
 
+  it('trusts what it saw a moment ago where it may, and misses no new account', async () => {
+    const users = directory({ trustForMs: 60_000 });
+    expect(await users.lookup('bob')).toMatchObject({ uid: 1000 });
+    writeFileSync(passwdFile, 'bob:x:1002:1002::/home/bob:/bin/sh\neve:x:1001:1001::/home/eve:/bin/sh\n');
+    expect(await users.lookup('bob')).toMatchObject({ uid: 1000 });
+    expect(await users.lookup('eve')).toMatchObject({ uid: 1001 });
+    expect(await users.lookup('bob')).toMatchObject({ uid: 1002 });
+  });
+
   it('asks getent for other sources, and remembers', async () => {
     writeFileSync(nsswitchFile, 'passwd: files ldap\n');
     const users = directory();

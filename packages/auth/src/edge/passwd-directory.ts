@@ -23,6 +23,8 @@ export interface PasswdDirectoryOptions {
   /** The program asked for names that /etc/passwd does not have. */
   readonly getent?: string;
   readonly getentTimeLimitMs?: number;
+  /** Accounts seen in the passwd file this long ago count without another look; absent ones never do. */
+  readonly trustForMs?: number;
 }
 
 /** Sources that /etc/passwd covers, or that hold no one who may have mail (nss-systemd's dynamic users). */
@@ -45,6 +47,7 @@ export class PasswdDirectory implements UserDirectory {
   readonly #nsswitch: CachedFile<readonly string[]>;
   readonly #getent: string;
   readonly #timeLimitMs: number;
+  readonly #trustForMs: number;
   readonly #remembered = new BoundedMap<Remembered>(CACHED_NAMES);
   readonly #asking = new Map<string, Promise<UserRecord | undefined>>();
   readonly #waiting: (() => void)[] = [];
@@ -55,11 +58,13 @@ export class PasswdDirectory implements UserDirectory {
     this.#nsswitch = new CachedFile(options.nsswitchFile ?? '/etc/nsswitch.conf', parseNsswitchPasswd);
     this.#getent = options.getent ?? '/usr/bin/getent';
     this.#timeLimitMs = options.getentTimeLimitMs ?? 5000;
+    this.#trustForMs = options.trustForMs ?? 0;
   }
 
   async lookup(name: string): Promise<UserRecord | undefined> {
     if (!isAskableName(name)) return undefined;
-    let local: UserRecord | undefined;
+    let local = this.#passwd.seenWithin(this.#trustForMs)?.get(name);
+    if (local !== undefined) return local;
     try {
       local = (await this.#passwd.read()).get(name);
     } catch (error) {

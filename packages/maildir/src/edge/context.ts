@@ -24,7 +24,12 @@ export interface StoreContext {
   readonly randomGuid: () => string;
   /** Read anew each time: the root may be made, or its mode changed, while the store lives. */
   modes(): Modes;
+  /** When to look for the quota plugin's sum again, in milliseconds of `performance.now()`. */
+  quotaAbsentUntil?: number;
 }
+
+/** Few stores have the quota plugin: where its file is not, it is not looked for at every message. */
+const QUOTA_ABSENT_FOR = 1000;
 
 /** One line about this user's storage. */
 export function warn(context: StoreContext, message: string): void {
@@ -33,9 +38,12 @@ export function warn(context: StoreContext, message: string): void {
 
 /** Messages came or went: the quota plugin's sum, where there is one, is made anew by whoever wants it. */
 export function forgetQuota(context: StoreContext): void {
+  const now = performance.now();
+  if (now < (context.quotaAbsentUntil ?? 0)) return;
   try {
     unlinkSync(`${context.root}/maildirsize`);
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') warn(context, `${context.root}/maildirsize: ${errorCode(error)}`);
+    if (errorCode(error) === 'ENOENT') context.quotaAbsentUntil = now + QUOTA_ABSENT_FOR;
+    else warn(context, `${context.root}/maildirsize: ${errorCode(error)}`);
   }
 }

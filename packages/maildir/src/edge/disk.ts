@@ -9,6 +9,7 @@ import {
   fstatSync,
   fsync,
   mkdirSync,
+  open,
   openSync,
   readSync,
   writeSync,
@@ -57,6 +58,28 @@ export function createFile(path: string | Buffer, mode: number): number {
   const fd = openSync(path, CREATE_FLAGS, mode);
   if (mode !== 0o600) fchmodSync(fd, mode);
   return fd;
+}
+
+/** Files and directories being synced now. */
+let syncs = 0;
+
+/**
+ * The same without holding everybody up: while other files are being synced, a new one may have to wait for the
+ * file system's journal.
+ */
+export function createFileUnhurried(path: string | Buffer, mode: number): number | Promise<number> {
+  // Alone, the way over another thread costs more than it saves.
+  if (syncs === 0) return createFile(path, mode);
+  return new Promise((resolve, reject) => {
+    open(path, CREATE_FLAGS, mode, (error, fd) => {
+      if (error) {
+        reject(error);
+        return;
+      }
+      if (mode !== 0o600) fchmodSync(fd, mode);
+      resolve(fd);
+    });
+  });
 }
 
 /** True when it was made, false when it was there. */
@@ -115,8 +138,13 @@ export function readText(path: string, limit: number): { text: string; stat: Sta
 }
 
 export function fsyncFile(fd: number): Promise<void> {
+  syncs++;
   return new Promise((resolve, reject) => {
-    fsync(fd, (error) => (error ? reject(error) : resolve()));
+    fsync(fd, (error) => {
+      syncs--;
+      if (error) reject(error);
+      else resolve();
+    });
   });
 }
 

@@ -4,7 +4,7 @@
 import { closeSync, futimesSync, linkSync, renameSync, unlinkSync } from 'node:fs';
 import { LfEncoder } from '../line-endings.ts';
 import type { StoreContext } from './context.ts';
-import { createFile, fsyncFile, pathOf, writeAll } from './disk.ts';
+import { createFile, createFileUnhurried, fsyncFile, pathOf, writeAll } from './disk.ts';
 import { errorCode } from './errors.ts';
 
 /** Up to this many octets wait in memory. */
@@ -46,8 +46,8 @@ export class IncomingMessage {
   /** The octets are on disk, durably, under their temporary name. */
   async settle(mtime: Date | undefined): Promise<void> {
     this.#take(this.#encoder.end());
+    const fd = (this.#fd ??= await createFileUnhurried(this.#temporary(), this.#mode));
     this.#spill();
-    const fd = this.#fd as number;
     if (mtime) futimesSync(fd, mtime, mtime);
     await fsyncFile(fd);
     closeSync(fd);

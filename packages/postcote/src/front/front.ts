@@ -35,6 +35,9 @@ interface Settled {
   readonly mailbox: MailboxLoginSettings;
 }
 
+/** Whether a recipient exists is asked several times a message; the supervisor looks anew at delivery. */
+const ACCOUNTS_TRUSTED_FOR = 1000;
+
 export class Front {
   readonly #start: Start;
   readonly #log: Log;
@@ -59,7 +62,7 @@ export class Front {
     this.#queueThread = queueThread;
     this.#start = start;
     this.#log = log;
-    this.#passwd = new PasswdDirectory();
+    this.#passwd = new PasswdDirectory({ trustForMs: ACCOUNTS_TRUSTED_FOR });
     this.#settled = this.#settle();
     if (start.smtpTls !== undefined) this.#smtpTls = new ExchangeableTls(start.smtpTls);
     if (start.mailboxTls !== undefined) this.#mailboxTls = new ExchangeableTls(start.mailboxTls);
