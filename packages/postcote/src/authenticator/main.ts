@@ -14,6 +14,7 @@ import {
 import { PamAuthenticator, PasswdDirectory, UsersFile, serveAuthenticator } from '@postcote/auth/edge';
 import type { AuthenticatorToSupervisor, SupervisorToAuthenticator } from '../ipc.ts';
 import { openLog } from '../log/open-log.ts';
+import { trimAfterStart } from '../trim-memory.ts';
 
 /** sysexits(3). */
 const EX_TEMPFAIL = 75;
@@ -92,6 +93,7 @@ function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): 
       return passOn({ type: 'grant', account: { name: user, uid, gid, home }, request, handOff }, socket);
     },
   });
+  trimAfterStart();
   server.listen({ fd: options.listenerFd }, () => {
     process.send?.({ type: 'ready' } satisfies AuthenticatorToSupervisor);
   });

@@ -5,6 +5,7 @@ import { parseServeOptions } from '../commands/serve-options.ts';
 import { openLog } from '../log/open-log.ts';
 import { RefusedConfiguration } from '../plan.ts';
 import { BindError } from './bind.ts';
+import { trimAfterStart } from '../trim-memory.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** sysexits(3). */
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
     throw error;
   }
 
+  trimAfterStart();
   const stop = (signal: string): void => {
     if (stopping) end(1);
     stopping = true;
