@@ -3,20 +3,10 @@
 //
 // Pure. No input throws. Nothing here says whether a password is right.
 
+import type { SaslStep } from '@postcote/wire';
 import { formatBase64, parseBase64 } from './base64.ts';
 
-export type SaslStep =
-  /** Send `text` (base64, possibly empty) as a challenge and give the client's line, without CRLF, to `next`. */
-  | { readonly kind: 'challenge'; readonly text: string; next(line: string): SaslStep }
-  | {
-      readonly kind: 'credentials';
-      readonly authzid: string;
-      readonly user: string;
-      readonly password: string;
-    }
-  | { readonly kind: 'malformed'; readonly reason: string }
-  | { readonly kind: 'cancelled' }
-  | { readonly kind: 'unknownMechanism' };
+export type { SaslStep };
 
 /** Octets of a user name or an authorization identity. */
 export const MAX_USER = 255;

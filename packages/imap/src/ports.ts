@@ -2,36 +2,7 @@
 
 import type { LoginRequest, LoginVerdict } from '@postcote/wire';
 
-/** Time, as sessions use it. The real one is `systemClock` in `./edge`. */
-export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number;
-  /** Runs `callback` once after so many milliseconds; the answer cancels it. */
-  after(ms: number, callback: () => void): () => void;
-  /** Settles in a later turn of the event loop, after others had theirs. */
-  turn(): Promise<void>;
-}
-
-/** One step of a SASL exchange; `startSasl` of the auth package makes them. */
-export type SaslStep =
-  /** Send `text` (base64) and give the client's line to `next`. */
-  | { readonly kind: 'challenge'; readonly text: string; next(line: string): SaslStep }
-  | {
-      readonly kind: 'credentials';
-      readonly authzid: string;
-      readonly user: string;
-      readonly password: string;
-    }
-  | { readonly kind: 'malformed'; readonly reason?: string }
-  | { readonly kind: 'cancelled' }
-  | { readonly kind: 'unknownMechanism' };
-
-export interface Sasl {
-  /** In the order of the capabilities. */
-  readonly mechanisms: readonly string[];
-  /** `initial`: the initial response as it stood on the command line. */
-  startSasl(mechanism: string, initial?: string): SaslStep;
-}
+export type { Clock, Sasl, SaslStep } from '@postcote/wire';
 
 /** All that a session after login needs to know of the one before it. Plain JSON. */
 export interface ImapHandOff {

@@ -115,26 +115,4 @@ export interface Clock {
   sleep?(ms: number): Promise<void>;
 }
 
-/** One step of a SASL exchange (RFC 4422); the auth package's `startSasl` gives exactly these. */
-export type SaslStep =
-  | {
-      readonly kind: 'challenge';
-      /** Base64, possibly empty. */ readonly text: string;
-      next(line: string): SaslStep;
-    }
-  | {
-      readonly kind: 'credentials';
-      readonly authzid: string;
-      readonly user: string;
-      readonly password: string;
-    }
-  | { readonly kind: 'malformed'; readonly reason?: string }
-  | { readonly kind: 'cancelled' }
-  | { readonly kind: 'unknownMechanism' };
-
-export interface Sasl {
-  /** In the order in which they are announced. */
-  readonly mechanisms: readonly string[];
-  /** `initial` as it stood on the command line, `=` included. */
-  startSasl(mechanism: string, initial?: string): SaslStep;
-}
+export type { Sasl, SaslStep } from '@postcote/wire';

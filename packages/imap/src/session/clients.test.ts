@@ -5,9 +5,8 @@ import Imap from 'imap';
 import { ImapFlow } from 'imapflow';
 import { type MemoryStore } from '@postcote/mailbox';
 import { silentLog } from '@postcote/wire';
-import { driveSocket } from '@postcote/wire/edge';
+import { driveSocket, systemClock } from '@postcote/wire/edge';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../edge/index.ts';
 import { memoryStore, WholeSession } from '../testing/index.ts';
 
 const MULTIPART = [

@@ -2,7 +2,7 @@
 
 import { type MailStore, type MemoryStore, openMemoryStore } from '@postcote/mailbox';
 import type { Log } from '@postcote/wire';
-import { systemClock } from '../edge/index.ts';
+import { systemClock } from '@postcote/wire/edge';
 import type { Clock, ImapHandOff } from '../ports.ts';
 import { DEFAULT_USER_SETTINGS, type ImapUserSettings } from '../session/core.ts';
 import { type ImapUserOptions, ImapUserSession } from '../session/user-session.ts';

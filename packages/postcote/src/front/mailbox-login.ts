@@ -7,7 +7,6 @@ import { TLSSocket } from 'node:tls';
 import { startSasl } from '@postcote/auth';
 import { askLoginAndHandOff } from '@postcote/auth/edge';
 import { ImapLoginSession, type ImapLoginSettings } from '@postcote/imap';
-import { systemClock as imapClock } from '@postcote/imap/edge';
 import { PopLoginSession, type PopLoginSettings } from '@postcote/pop3';
 import type {
   Log,
@@ -18,7 +17,7 @@ import type {
   SessionHost,
   TlsInfo,
 } from '@postcote/wire';
-import { type DrivenSocket, describeTls, driveSocket } from '@postcote/wire/edge';
+import { type DrivenSocket, describeTls, driveSocket, systemClock } from '@postcote/wire/edge';
 import type { PassedListener } from '../ipc.ts';
 import { spliceSockets } from './splice.ts';
 import type { ExchangeableTls } from './tls.ts';
@@ -183,7 +182,7 @@ export class MailboxLoginListeners {
     const settings = this.#options.settings();
     const tlsAvailable = this.#options.tls() !== undefined;
     const sasl = { mechanisms: settings.mechanisms, startSasl };
-    const common = { host, peer, tls, sasl, clock: imapClock, log, sessionId: makeSessionId() };
+    const common = { host, peer, tls, sasl, clock: systemClock, log, sessionId: makeSessionId() };
     const login = async (request: LoginRequest, handOff: unknown): Promise<LoginVerdict<Attachment>> => {
       const verdict = await askLoginAndHandOff(this.#options.authSocket, request, { handOff });
       if (verdict.kind !== 'granted') return verdict;

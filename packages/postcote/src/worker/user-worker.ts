@@ -3,7 +3,6 @@
 import type { Socket } from 'node:net';
 import { type UserVariables, expandUserPath } from '@postcote/config';
 import { DEFAULT_USER_SETTINGS, ImapUserSession } from '@postcote/imap';
-import { systemClock as imapClock } from '@postcote/imap/edge';
 import { MailboxError } from '@postcote/mailbox';
 import { type MaildirStore, openMaildirStore } from '@postcote/maildir/edge';
 import { PopUserSession } from '@postcote/pop3';
@@ -14,7 +13,7 @@ import {
   type SessionHost,
   formatFrame,
 } from '@postcote/wire';
-import { driveSocket } from '@postcote/wire/edge';
+import { driveSocket, systemClock } from '@postcote/wire/edge';
 import type { DeliveryReady } from '../delivery/protocol.ts';
 import { DeliveryReceiver } from '../delivery/receive.ts';
 import type { Account, SupervisorToWorker } from '../ipc.ts';
@@ -133,7 +132,7 @@ export class UserWorker {
     connection: SessionConnection,
   ): ((host: SessionHost, store: MaildirStore) => ProtocolSession) | undefined {
     const { account, settings, log } = this.#options;
-    const common = { clock: imapClock, log, user: account.name, pid: process.pid };
+    const common = { clock: systemClock, log, user: account.name, pid: process.pid };
     if (connection.kind === 'imap') {
       const handOff = readImapHandOff(connection.handOff);
       if (handOff === undefined) return undefined;

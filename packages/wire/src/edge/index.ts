@@ -1,1 +1,2 @@
 export * from './drive-socket.ts';
+export * from './clock.ts';

@@ -1,6 +1,6 @@
-// The clock of the machine, for IMAP sessions.
+// The clock of the machine.
 
-import type { Clock } from '../ports.ts';
+import type { Clock } from '../clock.ts';
 
 export const systemClock: Clock = {
   now: () => Date.now(),
