@@ -1,6 +1,7 @@
 // From the configuration files to what the server does: one plain value for the supervisor, and the refusals and
 // notices an administrator must read. Reads files with the caller's rights, keys included.
 
+import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { DEFAULT_MAIL_POLICY, type MailPolicy, parseUserNameFormat } from '@postcote/auth';
 import {
@@ -184,7 +185,23 @@ function readPair(
   const certificate = read(certFile);
   const key = read(keyFile);
   if (certificate === '' || key === '') return undefined;
+  const fault = faultOfPair(certificate, key);
+  if (fault !== undefined) {
+    problems.push(refuse(origin, { name, value: certFile, message: `${fault} (key: ${keyFile})` }));
+    return undefined;
+  }
   return { certificate, key, source: `${formatOrigin(origin)}: ${certFile}` };
+}
+
+/** What keeps the two from being used; looked at here so that a bad edit leaves the pair of before in force. */
+function faultOfPair(certificate: string, key: string): string | undefined {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))
+      ? undefined
+      : 'the key does not belong to the certificate';
+  } catch (error) {
+    return `is not usable: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 function planAuth(dovecot: DovecotSettings, problems: Problem[]): AuthSettings {
