@@ -84,6 +84,8 @@ export type SupervisorToAuthenticator =
       readonly loopbackOnly: boolean;
       readonly auth: AuthSettings;
     }
+  /** Who may have mail and how names are written; delays and the PAM service stay until the next start. */
+  | { readonly type: 'reload'; readonly auth: AuthSettings }
   | { readonly type: 'shutDown' };
 
 /** With the connection to hand on as the message's handle. */

@@ -7,12 +7,14 @@ import {
   Throttle,
   DEFAULT_THROTTLE_LIMITS,
   type Authenticator,
+  type MailPolicy,
   type UserDirectory,
+  type UserNameRules,
   mayHaveMail,
   parseUserNameFormat,
 } from '@postcote/auth';
 import { PamAuthenticator, PasswdDirectory, UsersFile, serveAuthenticator } from '@postcote/auth/edge';
-import type { AuthenticatorToSupervisor, SupervisorToAuthenticator } from '../ipc.ts';
+import type { AuthSettings, AuthenticatorToSupervisor, SupervisorToAuthenticator } from '../ipc.ts';
 import { openLog } from '../log/open-log.ts';
 import { trimAfterStart } from '../trim-memory.ts';
 
@@ -43,9 +45,10 @@ process.on('SIGHUP', () => {});
 process.title = 'postcote: authenticator';
 
 process.on('message', (message: SupervisorToAuthenticator) => {
-  if (message.type !== 'start') return end(0);
+  if (message.type === 'shutDown') return end(0);
   try {
-    start(message);
+    if (message.type === 'start') start(message);
+    else rules = rulesOf(message.auth);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     process.send?.({ type: 'failed', message: text } satisfies AuthenticatorToSupervisor, () =>
@@ -53,6 +56,15 @@ process.on('message', (message: SupervisorToAuthenticator) => {
     );
   }
 });
+
+/** What a reload changes. */
+let rules: { readonly format: UserNameRules['format']; readonly policy: MailPolicy };
+
+function rulesOf({ usernameFormat, policy }: AuthSettings): typeof rules {
+  const format = parseUserNameFormat(usernameFormat);
+  if (format === undefined) throw new Error(`auth_username_format is not understood: ${usernameFormat}`);
+  return { format, policy };
+}
 
 function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): void {
   const { usersFile } = options.paths;
@@ -73,9 +85,7 @@ function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): 
     authenticator = file;
     directory = file;
   }
-  const format = parseUserNameFormat(options.auth.usernameFormat);
-  if (format === undefined)
-    throw new Error(`auth_username_format is not understood: ${options.auth.usernameFormat}`);
+  rules = rulesOf(options.auth);
   const server = createServer({ pauseOnConnect: true });
   serveAuthenticator({
     server,
@@ -86,8 +96,13 @@ function start(options: Extract<SupervisorToAuthenticator, { type: 'start' }>): 
       ...DEFAULT_THROTTLE_LIMITS,
       failureDelayMs: options.auth.failureDelay,
     }),
-    userNames: { ...DEFAULT_USER_NAME_RULES, format },
-    policy: (user) => mayHaveMail(user, options.auth.policy),
+    userNames: {
+      ...DEFAULT_USER_NAME_RULES,
+      get format() {
+        return rules.format;
+      },
+    },
+    policy: (user) => mayHaveMail(user, rules.policy),
     grant: (grant, socket) => {
       const { user, uid, gid, home, request, handOff } = grant;
       return passOn({ type: 'grant', account: { name: user, uid, gid, home }, request, handOff }, socket);

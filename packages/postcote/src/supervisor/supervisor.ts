@@ -141,6 +141,7 @@ export class Supervisor {
       return;
     }
     this.#front?.current?.send({ type: 'reload', ...this.#tls() });
+    this.#authenticator?.current?.send({ type: 'reload', auth: this.#plan.auth });
     this.#log('info', 'postcote', 'supervisor: configuration read again');
   }
 
