@@ -7,6 +7,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  statSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -17,6 +18,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeSelfSigned } from '../certificate.ts';
+import { isServed } from '../supervisor/data-folder.ts';
 import {
   DEFAULT_PORTS,
   DEMO_DOMAIN,
@@ -37,8 +39,11 @@ Serves mail for two demo users on loopback ports until Ctrl-C.
   --port-offset N   add N to every port, when the usual ones are taken
 `;
 
-/** As root the demo users' processes run under uids of nobody (no account, no files but the demo's). */
-const UNUSED_UIDS = { alice: 61_501, bob: 61_502 };
+/**
+ * As root the demo users' processes run under uids of nobody (no account, no files but the demo's), between those
+ * that distributions give to people and those that systemd gives to services for a while (61184 and up).
+ */
+const UNUSED_UIDS = { alice: 60_901, bob: 60_902 };
 const USERS = ['alice', 'bob'] as const;
 const READY_LIMIT = 30_000;
 
@@ -60,8 +65,15 @@ export async function runDemo(args: readonly string[]): Promise<number> {
     process.stderr.write('postcote demo: --port-offset takes a whole number from 0 to 60000\n');
     return 64;
   }
+  const folder = values['data-dir'] ?? defaultFolder();
+  if (await isServed(join(folder, 'data'))) {
+    process.stderr.write(
+      `postcote demo: a demonstration is running in ${folder} already; another one: --data-dir DIR\n`,
+    );
+    return 75;
+  }
   const ports = offset === undefined ? await findFreePorts() : shiftPorts(offset);
-  const place = await prepareFolder(values['data-dir'] ?? defaultFolder(), ports);
+  const place = await prepareFolder(folder, ports);
   return await serveDemo(place);
 }
 
@@ -124,7 +136,7 @@ async function prepareFolder(folder: string, ports: DemoPorts): Promise<DemoPlac
   return place;
 }
 
-const uidOf = (name: string): number => UNUSED_UIDS[name as keyof typeof UNUSED_UIDS] ?? 61_500;
+const uidOf = (name: string): number => UNUSED_UIDS[name as keyof typeof UNUSED_UIDS] ?? 60_900;
 
 function withUnusedUids(users: string): string {
   return users.replace(/^(\w+):([^:]*):\d+:\d+:/gm, (_line, name: string, secret: string) => {
@@ -155,6 +167,7 @@ async function serveDemo(place: DemoPlace): Promise<number> {
   process.stdout.on('error', () => {});
   const { folder } = place;
   const log = join(folder, 'log');
+  const logStart = existsSync(log) ? statSync(log).size : 0;
   const server = spawn(
     process.execPath,
     [
@@ -174,10 +187,14 @@ async function serveDemo(place: DemoPlace): Promise<number> {
     server.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));
     server.once('error', () => resolve(71));
   });
-  stopOnSignal(server);
+  const stopping = stopOnSignal(server);
   process.stdout.write('postcote: starting …\n');
-  const early = await Promise.race([exited, waitUntilOpen(place.ports.imaps)]);
-  if (early !== 'open') {
+  const early = await Promise.race([exited, waitUntilReady(server, log, logStart)]);
+  if (early !== 'ready') {
+    if (stopping.aborted) {
+      process.stdout.write('postcote: stopped.\n');
+      return await exited;
+    }
     const tail = existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(-20).join('\n') : '';
     process.stderr.write(`postcote: the server did not start:\n${tail}\n`);
     server.kill('SIGTERM');
@@ -192,30 +209,25 @@ async function serveDemo(place: DemoPlace): Promise<number> {
   return status;
 }
 
-function stopOnSignal(server: ChildProcess): void {
+/** Aborted once somebody wanted it to stop. */
+function stopOnSignal(server: ChildProcess): AbortSignal {
+  const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       process.stdout.write('\npostcote: stopping …\n');
+      stopping.abort();
       server.kill('SIGTERM');
     });
   }
+  return stopping.signal;
 }
 
-async function waitUntilOpen(port: number): Promise<'open' | 'late'> {
-  const { connect } = await import('node:net');
-  const end = Date.now() + READY_LIMIT;
-  while (Date.now() < end) {
-    const open = await new Promise<boolean>((resolve) => {
-      const probe = connect(port, '127.0.0.1');
-      probe.once('data', () => resolve(true));
-      probe.once('connect', () => {
-        probe.destroy();
-        resolve(true);
-      });
-      probe.once('error', () => resolve(false));
-    });
-    if (open) return 'open';
-    await new Promise((resolve) => setTimeout(resolve, 100));
+/** Waits for the server's own word: a port that answers may be another program's. */
+async function waitUntilReady(server: ChildProcess, log: string, from: number): Promise<'ready' | 'late'> {
+  const end = performance.now() + READY_LIMIT;
+  while (performance.now() < end && server.exitCode === null && server.signalCode === null) {
+    if (existsSync(log) && readFileSync(log).subarray(from).includes('postcote is ready')) return 'ready';
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return 'late';
 }

@@ -32,7 +32,7 @@ export async function openDataFolder(path: string, front: Identity | undefined):
   if (complaints.length === 0 && front !== undefined) complaints.push(...strangersIn(queue, front));
   if (complaints.length > 0) throw new RefusedConfiguration(complaints);
   const folder = { run, queue, authSocket: join(run, 'auth.sock'), deliverSocket: join(run, 'deliver.sock') };
-  if (await answers(folder.deliverSocket))
+  if (await isServed(path))
     throw new RefusedConfiguration([`${path}: another postcote is running on this folder; stop it first`]);
   return folder;
 }
@@ -65,9 +65,10 @@ function strangersIn(queue: string, front: Identity): string[] {
     : [];
 }
 
-function answers(socketPath: string): Promise<boolean> {
+/** Whether a server is at work on a data folder. */
+export function isServed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = connect(socketPath);
+    const probe = connect(join(path, 'run/deliver.sock'));
     probe.once('connect', () => {
       probe.destroy();
       resolve(true);
