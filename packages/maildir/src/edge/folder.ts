@@ -447,8 +447,6 @@ export class MaildirFolder {
     const made = found.map((f, i) => {
       const entry = new MessageEntry(first + i, '', f.base, this.keywordFile.info(f.info));
       entry.place = f.place;
-      entry.rawSize = f.size;
-      entry.mtimeMs = f.mtimeMs;
       return entry;
     });
     await this.addEntries(made);

@@ -4,9 +4,9 @@
 import { closeSync, fstatSync, lstatSync, openSync, read as readCallback, type Stats } from 'node:fs';
 import { MailboxError, type ByteRange, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
 import { parseMessageStructure, StructureParser, type MessageStructure } from '@postcote/mime';
-import { OffsetMap, toCrlf } from '../line-endings.ts';
+import { crlfCopy, OffsetMap, toCrlf } from '../line-endings.ts';
 import { recordField, withRecordField } from '../uidlist.ts';
-import { READ_FLAGS, readAt } from './disk.ts';
+import { allocateShared, READ_FLAGS, readAt, readIfSized } from './disk.ts';
 import { toMailboxError } from './errors.ts';
 import { isMoved, type MaildirFolder } from './folder.ts';
 import type { MessageEntry } from './message-entry.ts';
@@ -14,7 +14,9 @@ import type { MessageEntry } from './message-entry.ts';
 /** Files up to this many octets are read whole and kept for a while. */
 export const SMALL_FILE = 1024 * 1024;
 /** Below this, a header is taken from the whole message rather than read by itself. */
-const HEADER_ONLY_FROM = 128 * 1024;
+const HEADER_ONLY_FROM = 16 * 1024;
+/** Where most headers end. */
+const HEADER_PIECE = 8 * 1024;
 const PIECE = 128 * 1024;
 /** How often a file that keeps moving is looked for. */
 const MAX_MOVES = 8;
@@ -26,8 +28,6 @@ interface OpenFile {
 
 export class MaildirMessage implements MessageHandle {
   readonly uid: number;
-  readonly pop3Uidl?: string;
-  readonly pop3Order?: number;
   readonly #folder: MaildirFolder;
   readonly #entry: MessageEntry;
 
@@ -35,11 +35,17 @@ export class MaildirMessage implements MessageHandle {
     this.#folder = folder;
     this.#entry = entry;
     this.uid = entry.uid;
-    const uidl = recordField(entry.fields, 'P');
-    const order = recordField(entry.fields, 'O');
+  }
+
+  get pop3Uidl(): string | undefined {
+    const uidl = recordField(this.#entry.fields, 'P');
     // DOVECOT: an empty `P` field stands for the base name.
-    if (uidl !== undefined) this.pop3Uidl = uidl === '' ? entry.base : uidl;
-    if (order !== undefined && /^\d{1,10}$/.test(order)) this.pop3Order = Number(order);
+    return uidl === '' ? this.#entry.base : uidl;
+  }
+
+  get pop3Order(): number | undefined {
+    const order = recordField(this.#entry.fields, 'O');
+    return order !== undefined && /^\d{1,10}$/.test(order) ? Number(order) : undefined;
   }
 
   get guid(): string {
@@ -80,7 +86,7 @@ export class MaildirMessage implements MessageHandle {
     const { fd, stat } = this.#open();
     try {
       let raw: Buffer = Buffer.alloc(0);
-      for (let length = PIECE; raw.length < stat.size; length *= 4) {
+      for (let length = HEADER_PIECE; raw.length < stat.size; length *= 4) {
         const more = readAt(fd, raw.length, Math.min(length, stat.size - raw.length));
         if (more.length === 0) break;
         raw = raw.length === 0 ? more : Buffer.concat([raw, more]);
@@ -160,18 +166,27 @@ export class MaildirMessage implements MessageHandle {
     const { contents } = this.#folder.context;
     const known = contents.get(this.#entry)?.bytes;
     if (known) return known;
-    const { fd, stat } = this.#open();
-    let bytes: Buffer;
+    const bytes = this.#readSmall();
+    this.#counted(bytes.length);
+    contents.put(this.#entry, { bytes });
+    return bytes;
+  }
+
+  #readSmall(): Buffer {
+    const entry = this.#entry;
+    const fd = this.#openFile();
     try {
-      bytes = toCrlf(readAt(fd, 0, stat.size));
+      // A file that has the size it had needs no second question.
+      const known = entry.rawSize !== -1 && entry.mtimeMs !== -1 ? readIfSized(fd, entry.rawSize) : undefined;
+      if (known) return crlfCopy(known, allocateShared);
+      const { size } = this.#examine(fd);
+      const sized = readIfSized(fd, size);
+      return sized ? crlfCopy(sized, allocateShared) : toCrlf(readAt(fd, 0, size));
     } catch (error) {
       throw toMailboxError(error, `${this.#folder.name} message ${this.uid}`);
     } finally {
       closeSync(fd);
     }
-    this.#counted(bytes.length);
-    contents.put(this.#entry, { bytes });
-    return bytes;
   }
 
   async #map(): Promise<OffsetMap> {
@@ -232,30 +247,39 @@ export class MaildirMessage implements MessageHandle {
     this.#folder.countedSizes++;
   }
 
-  /** Opens the file, wherever it has been moved meanwhile. */
   #open(): OpenFile {
+    const fd = this.#openFile();
+    try {
+      return { fd, stat: this.#examine(fd) };
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** Opens the file, wherever it has been moved meanwhile. */
+  #openFile(): number {
     const folder = this.#folder;
     const entry = this.#entry;
     for (let attempt = 0; ; attempt++) {
       if (entry.dead || !entry.live) throw this.#expunged();
-      let fd: number;
       try {
-        fd = openSync(folder.fileOf(entry), READ_FLAGS);
+        return openSync(folder.fileOf(entry), READ_FLAGS);
       } catch (error) {
         if (!isMoved(error) || attempt >= MAX_MOVES)
           throw toMailboxError(error, `${folder.name} message ${this.uid}`);
         folder.lookAgain();
-        continue;
       }
-      const stat = fstatSync(fd);
-      if (stat.isFile()) {
-        entry.rawSize = stat.size;
-        entry.mtimeMs = stat.mtimeMs;
-        return { fd, stat };
-      }
-      closeSync(fd);
-      throw new MailboxError('unavailable', `${folder.name} message ${this.uid} is no regular file`);
     }
+  }
+
+  #examine(fd: number): Stats {
+    const stat = fstatSync(fd);
+    if (!stat.isFile())
+      throw new MailboxError('unavailable', `${this.#folder.name} message ${this.uid} is no regular file`);
+    this.#entry.rawSize = stat.size;
+    this.#entry.mtimeMs = stat.mtimeMs;
+    return stat;
   }
 
   #expunged(): MailboxError {
