@@ -71,8 +71,8 @@ export class MaildirMessage implements MessageHandle {
   exactSize(): MaybePromise<number> {
     const entry = this.#entry;
     if (entry.counted) return entry.crlfSize;
-    if (this.#stat().rawSize <= SMALL_FILE) return this.#small().length;
-    return this.#map().then((map) => map.crlfSize);
+    const small = this.#small();
+    return small ? small.length : this.#map().then((map) => map.crlfSize);
   }
 
   internalDate(): Date {
@@ -81,8 +81,8 @@ export class MaildirMessage implements MessageHandle {
 
   header(): MaybePromise<Buffer> {
     const known = this.#folder.context.contents.get(this.#entry)?.bytes;
-    if (known || this.#stat().rawSize < HEADER_ONLY_FROM)
-      return headerOf(known ?? this.#small()) ?? this.#small();
+    const whole = known ?? (this.#stat().rawSize < HEADER_ONLY_FROM ? this.#small() : undefined);
+    if (whole) return headerOf(whole) ?? whole;
     const { fd, stat } = this.#open();
     try {
       let raw: Buffer = Buffer.alloc(0);
@@ -102,8 +102,9 @@ export class MaildirMessage implements MessageHandle {
   structure(): MaybePromise<MessageStructure> {
     const known = this.#folder.context.contents.get(this.#entry)?.structure;
     if (known) return known;
-    if (this.#stat().rawSize <= SMALL_FILE) {
-      const structure = parseMessageStructure(this.#small());
+    const small = this.#small();
+    if (small) {
+      const structure = parseMessageStructure(small);
       this.#folder.context.contents.put(this.#entry, { structure });
       return structure;
     }
@@ -111,8 +112,8 @@ export class MaildirMessage implements MessageHandle {
   }
 
   read(range?: ByteRange): MaybePromise<Buffer> {
-    if (this.#stat().rawSize <= SMALL_FILE) {
-      const bytes = this.#small();
+    const bytes = this.#small();
+    if (bytes) {
       if (!range) return bytes;
       // Whoever asks up to a size that a wrong hint made us tell means the end.
       const end = range.end === this.#entry.toldSize ? bytes.length : range.end;
@@ -122,7 +123,7 @@ export class MaildirMessage implements MessageHandle {
   }
 
   async *stream(range?: ByteRange): AsyncIterable<Buffer> {
-    if (this.#stat().rawSize <= SMALL_FILE) {
+    if (this.#small()) {
       const bytes = await this.read(range);
       if (bytes.length > 0) yield bytes;
       return;
@@ -162,17 +163,21 @@ export class MaildirMessage implements MessageHandle {
     return entry;
   }
 
-  #small(): Buffer {
+  /** All of a small message; undefined for a large one. */
+  #small(): Buffer | undefined {
+    const entry = this.#entry;
+    if (entry.rawSize > SMALL_FILE) return undefined;
     const { contents } = this.#folder.context;
-    const known = contents.get(this.#entry)?.bytes;
+    const known = contents.get(entry)?.bytes;
     if (known) return known;
     const bytes = this.#readSmall();
+    if (!bytes) return undefined;
     this.#counted(bytes.length);
-    contents.put(this.#entry, { bytes });
+    contents.put(entry, { bytes });
     return bytes;
   }
 
-  #readSmall(): Buffer {
+  #readSmall(): Buffer | undefined {
     const entry = this.#entry;
     const fd = this.#openFile();
     try {
@@ -180,6 +185,7 @@ export class MaildirMessage implements MessageHandle {
       const known = entry.rawSize !== -1 && entry.mtimeMs !== -1 ? readIfSized(fd, entry.rawSize) : undefined;
       if (known) return crlfCopy(known, allocateShared);
       const { size } = this.#examine(fd);
+      if (size > SMALL_FILE) return undefined;
       const sized = readIfSized(fd, size);
       return sized ? crlfCopy(sized, allocateShared) : toCrlf(readAt(fd, 0, size));
     } catch (error) {
