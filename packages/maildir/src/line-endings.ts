@@ -53,7 +53,7 @@ function plainToCrlf(bytes: Buffer, allocate: (length: number) => Buffer): Buffe
   const texts: string[] = [];
   let length = 0;
   for (let at = 0; at < bytes.length; at += STRETCH) {
-    const text = bytes.toString('latin1', at, at + STRETCH).replaceAll('\n', '\r\n');
+    const text = bytes.toString('latin1', at, at + STRETCH).replace(/\n/g, '\r\n');
     texts.push(text);
     length += text.length;
   }
