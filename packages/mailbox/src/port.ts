@@ -104,8 +104,8 @@ export interface MessageHandle {
   /** The name of the message's file without flags, for POP3's `%f`. */
   readonly storageName: string;
   /** Dovecot's `P` and `O` fields: a UIDL that overrides the format, and POP3 order. */
-  readonly pop3Uidl?: string;
-  readonly pop3Order?: number;
+  readonly pop3Uidl?: string | undefined;
+  readonly pop3Order?: number | undefined;
   /** May rest on a size that the store was told and found plausible, as in a file's name. */
   size(): MaybePromise<number>;
   /**

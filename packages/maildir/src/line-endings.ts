@@ -18,11 +18,56 @@ export function countBareLf(bytes: Uint8Array, previous = 0): number {
   return count;
 }
 
+/** Longer stretches are taken in pieces, so that no large strings are made. */
+const STRETCH = 32 * 1024;
+
 /** The CRLF form. Returns `bytes` itself when it is that already. */
-export function toCrlf(bytes: Buffer, previous = 0): Buffer {
+export function toCrlf(
+  bytes: Buffer,
+  previous = 0,
+  allocate: (length: number) => Buffer = allocateAnew,
+): Buffer {
+  return isPlainLf(bytes, previous) ? plainToCrlf(bytes, allocate) : mixedToCrlf(bytes, previous, allocate);
+}
+
+/** The same, but never in the memory of `bytes`. */
+export function crlfCopy(bytes: Buffer, allocate: (length: number) => Buffer): Buffer {
+  const crlf = toCrlf(bytes, 0, allocate);
+  if (crlf !== bytes) return crlf;
+  const copy = allocate(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
+function allocateAnew(length: number): Buffer {
+  return Buffer.allocUnsafe(length);
+}
+
+/** Every LF is a bare one. */
+function isPlainLf(bytes: Buffer, previous: number): boolean {
+  return bytes.indexOf(CR) === -1 && !(previous === CR && bytes[0] === LF);
+}
+
+/** Replacing in strings is several times as fast as moving octets one by one. */
+function plainToCrlf(bytes: Buffer, allocate: (length: number) => Buffer): Buffer {
+  const texts: string[] = [];
+  let length = 0;
+  for (let at = 0; at < bytes.length; at += STRETCH) {
+    const text = bytes.toString('latin1', at, at + STRETCH).replace(/\n/g, '\r\n');
+    texts.push(text);
+    length += text.length;
+  }
+  if (length === bytes.length) return bytes;
+  const out = allocate(length);
+  let at = 0;
+  for (const text of texts) at += out.write(text, at, 'latin1');
+  return out;
+}
+
+function mixedToCrlf(bytes: Buffer, previous: number, allocate: (length: number) => Buffer): Buffer {
   const bare = countBareLf(bytes, previous);
   if (bare === 0) return bytes;
-  const out = Buffer.allocUnsafe(bytes.length + bare);
+  const out = allocate(bytes.length + bare);
   let last = previous;
   let at = 0;
   for (let i = 0; i < bytes.length; i++) {

@@ -146,9 +146,10 @@ export function formatUidlistRecord(uid: number, fields: string, base: string): 
 
 /** The value of one field of a record, undefined when absent. */
 export function recordField(fields: string, letter: string): string | undefined {
-  if (fields === '') return undefined;
-  for (const field of fields.slice(1).split(' ')) if (field[0] === letter) return field.slice(1);
-  return undefined;
+  const at = fields.indexOf(` ${letter}`);
+  if (at === -1) return undefined;
+  const end = fields.indexOf(' ', at + 2);
+  return fields.slice(at + 2, end === -1 ? fields.length : end);
 }
 
 /** `fields` with one set, others kept in their order. */

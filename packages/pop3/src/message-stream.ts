@@ -4,9 +4,19 @@ import type { MessageHandle } from '@postcote/mailbox';
 
 const LF = 0x0a;
 
-/** The whole message. */
-export function wholeMessage(handle: MessageHandle): AsyncIterable<Buffer> {
-  return handle.stream();
+/** Messages up to this many octets are read in one piece. */
+const SMALL = 64 * 1024;
+
+type Octets = AsyncIterator<Buffer> | Iterator<Buffer>;
+
+/** The whole message, of which `size` was told. */
+export function wholeMessage(handle: MessageHandle, size: number): Octets {
+  return size <= SMALL ? onePiece(handle, size) : handle.stream()[Symbol.asyncIterator]();
+}
+
+async function* onePiece(handle: MessageHandle, size: number): AsyncGenerator<Buffer> {
+  const bytes = handle.read({ start: 0, end: size });
+  yield bytes instanceof Promise ? await bytes : bytes;
 }
 
 /** The header with its empty line, and the first `lines` lines of the body. */

@@ -20,8 +20,8 @@ export type UserOutcome =
       readonly reply: Reply;
       readonly number: number;
       readonly handle: MessageHandle;
-      /** Lines of the body to send after the header; absent: all of the message. */
-      readonly bodyLines?: number;
+      /** The whole message, of the size that was told; or lines of the body after the header. */
+      readonly part: { readonly size: number } | { readonly bodyLines: number };
     }
   | { readonly kind: 'quit' };
 
@@ -112,17 +112,28 @@ function runUidl(args: string, drop: Maildrop): UserOutcome {
   return reply(positive(`${picked.number} ${drop.uidl(picked.number)}`));
 }
 
-async function runRetr(args: string, drop: Maildrop): Promise<UserOutcome> {
+function runRetr(args: string, drop: Maildrop): UserOutcome | Promise<UserOutcome> {
   const picked = pickOnly(args, drop);
   if (picked.kind === 'refused') return picked.outcome;
   const { number } = picked;
   const handle = drop.message(number);
   if (handle === undefined) return expunged(number);
-  try {
-    return { kind: 'message', reply: positive(`${await handle.size()} octets`), number, handle };
-  } catch (error) {
+  const give = (size: number): UserOutcome => ({
+    kind: 'message',
+    reply: positive(`${size} octets`),
+    number,
+    handle,
+    part: { size },
+  });
+  const fail = (error: unknown): UserOutcome => {
     if (error instanceof MailboxError && error.code === 'expunged') return expunged(number);
     throw error;
+  };
+  try {
+    const size = handle.size();
+    return typeof size === 'number' ? give(size) : size.then(give, fail);
+  } catch (error) {
+    return fail(error);
   }
 }
 
@@ -137,7 +148,7 @@ function runTop(args: string, drop: Maildrop): UserOutcome {
   if (lines.rest !== '') return refuse(`Noise after size: ${echo(lines.rest)}`);
   const handle = drop.message(number);
   if (handle === undefined) return expunged(number);
-  return { kind: 'message', reply: positive(), number, handle, bodyLines: lines.value };
+  return { kind: 'message', reply: positive(), number, handle, part: { bodyLines: lines.value } };
 }
 
 function runRset(_: string, drop: Maildrop): UserOutcome {

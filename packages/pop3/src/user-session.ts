@@ -5,8 +5,20 @@
 // what the mailbox cannot do becomes `-ERR [SYS/TEMP]` and a line in the log, and a message that breaks off half-way
 // ends the connection, for no answer can take back what was sent. Only QUIT removes messages.
 
-import { type MailboxError, type MailStore, MailboxError as MailError } from '@postcote/mailbox';
-import { DotWriter, LineFramer, type Log, type ProtocolSession, type SessionHost } from '@postcote/wire';
+import {
+  type MailboxError,
+  type MailStore,
+  MailboxError as MailError,
+  type MaybePromise,
+} from '@postcote/mailbox';
+import {
+  DotWriter,
+  GatheringWriter,
+  LineFramer,
+  type Log,
+  type ProtocolSession,
+  type SessionHost,
+} from '@postcote/wire';
 import { MAX_COMMAND_LINE, parseCommand } from './command.ts';
 import { formatPrefix, formatTotals, type Totals } from './log-line.ts';
 import { Maildrop } from './maildrop.ts';
@@ -55,6 +67,7 @@ const INTERNAL_ERROR = negative(
 
 export class PopUserSession implements ProtocolSession {
   readonly #options: PopUserOptions;
+  readonly #out: GatheringWriter;
   readonly #framer = new LineFramer({ maxLength: MAX_COMMAND_LINE });
   readonly #totals: Totals = {
     topCount: 0,
@@ -80,6 +93,7 @@ export class PopUserSession implements ProtocolSession {
 
   constructor(options: PopUserOptions) {
     this.#options = options;
+    this.#out = new GatheringWriter(options.host);
   }
 
   start(): void {
@@ -174,6 +188,7 @@ export class PopUserSession implements ProtocolSession {
       await this.#runLines(drop);
     } while (this.#arrived && !this.#isOver && !this.#stopping);
     this.#working = false;
+    this.#out.flush();
     if (this.#isOver) return this.#release();
     if (this.#stopping) return this.#stop();
     this.#state = 'ready';
@@ -202,7 +217,8 @@ export class PopUserSession implements ProtocolSession {
         const text = verb === '' ? 'Unknown command.' : `Unknown command: ${echo(verb)}`;
         return this.#take({ kind: 'reply', reply: negative(text) }, drop);
       }
-      await this.#take(await running, drop);
+      if (running instanceof Promise) this.#out.flush();
+      await this.#take(running instanceof Promise ? await running : running, drop);
     } catch (error) {
       if (!this.#isOver) this.#send(this.#answerTo(error, verb));
     }
@@ -237,27 +253,26 @@ export class PopUserSession implements ProtocolSession {
   }
 
   async #sendMessage(outcome: Extract<UserOutcome, { kind: 'message' }>, drop: Maildrop): Promise<void> {
-    const { reply, number, handle, bodyLines } = outcome;
+    const { reply, number, handle, part } = outcome;
     const totals = this.#totals;
-    const whole = bodyLines === undefined;
+    const whole = 'size' in part;
     if (whole) totals.retrCount++;
     else totals.topCount++;
-    const octets = whole ? wholeMessage(handle) : topOfMessage(handle, bodyLines);
-    const iterator = octets[Symbol.asyncIterator]();
+    const octets = whole ? wholeMessage(handle, part.size) : topOfMessage(handle, part.bodyLines);
     let sent = 0;
     try {
       // The first piece before the answer: a message that is gone can still be refused then.
-      let piece = await iterator.next();
+      let piece = await octets.next();
       const dots = new DotWriter();
-      const write = async (bytes: string | Buffer): Promise<void> => {
+      const write = (bytes: string | Buffer): MaybePromise<void> => {
         sent += bytes.length;
-        await this.#write(bytes);
+        return this.#write(bytes);
       };
       await write(formatReply(reply));
       while (piece.done !== true) {
         if (this.#isOver) return;
         await write(dots.push(piece.value));
-        piece = await iterator.next();
+        piece = await octets.next();
       }
       await write(dots.endLine());
       await this.#write('.\r\n');
@@ -272,7 +287,7 @@ export class PopUserSession implements ProtocolSession {
     } finally {
       if (whole) totals.retrOctets += sent;
       else totals.topOctets += sent;
-      await iterator.return?.();
+      await octets.return?.();
     }
     if (whole) await this.#noteRetrieved(number, drop);
   }
@@ -311,18 +326,23 @@ export class PopUserSession implements ProtocolSession {
 
   #send(reply: Reply): void {
     this.#progressed = true;
-    this.#options.host.write(formatReply(reply));
+    this.#out.text(formatReply(reply));
+    // While commands run, their answers leave together.
+    if (!this.#working) this.#out.flush();
   }
 
-  async #write(bytes: string | Buffer): Promise<void> {
+  #write(bytes: string | Buffer): MaybePromise<void> {
     if (bytes.length === 0 || this.#isOver) return;
     this.#progressed = true;
-    if (!this.#options.host.write(bytes)) await this.#options.host.drained();
+    if (typeof bytes === 'string') this.#out.text(bytes);
+    else this.#out.bytes(bytes);
+    if (this.#out.blocked) return this.#out.ready();
   }
 
   #disconnect(reason: string, reply?: Reply): void {
     if (this.#isOver) return;
     if (reply !== undefined) this.#send(reply);
+    this.#out.flush();
     this.#finish(reason);
     this.#options.host.close();
   }

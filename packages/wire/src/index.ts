@@ -8,3 +8,4 @@ export * from './sasl.ts';
 export * from './message-source.ts';
 export * from './dot-reader.ts';
 export * from './dot-writer.ts';
+export * from './gathering-writer.ts';

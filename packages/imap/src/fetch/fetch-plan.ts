@@ -15,6 +15,8 @@ export interface FetchPlan {
   readonly setsSeen: boolean;
   /** Flags are shown only where they change: nobody asked for them. */
   readonly flagsOnChange: boolean;
+  /** The message will be read to its end: what else is asked follows from that reading. */
+  readonly readsAll: boolean;
 }
 
 export function planFetch(
@@ -35,11 +37,15 @@ export function planFetch(
   setsSeen = setsSeen && !options.readOnly;
   const flagsOnChange = setsSeen && !short.includes('flags');
   if (flagsOnChange) short.push('flags');
-  return { short, long, setsSeen, flagsOnChange };
+  const readsAll = long.some(
+    (item) => item.kind === 'section' && item.section.part.length === 0 && READ_WHOLE.has(item.section.what),
+  );
+  return { short, long, setsSeen, flagsOnChange, readsAll };
 }
 
 function isShort(item: FetchItem): item is Extract<FetchItem, { readonly kind: ShortItem }> {
   return SHORT.has(item.kind);
 }
 
+const READ_WHOLE: ReadonlySet<string> = new Set<SectionItem['section']['what']>(['all', 'text']);
 const SHORT: ReadonlySet<string> = new Set<ShortItem>(['flags', 'uid', 'internalDate', 'size', 'modseq']);

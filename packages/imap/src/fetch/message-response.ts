@@ -4,13 +4,14 @@
 // `MailboxError('expunged')` is thrown instead. Only a response that asks for much is given away bit by bit, for
 // what is held is bounded.
 
-import type { ByteRange, MessageHandle, MessageRecord } from '@postcote/mailbox';
+import type { ByteRange, MaybePromise, MessageHandle, MessageRecord } from '@postcote/mailbox';
 import { type MessageStructure, selectHeaderFields } from '@postcote/mime';
 import { formatDateTime } from '../codec/dates.ts';
 import { formatFlags } from '../codec/flags.ts';
 import { formatBodyStructure, formatEnvelope } from '../codec/structure-format.ts';
 import { type FetchPlan, type LongItem, type SectionItem } from './fetch-plan.ts';
 import { findPart, partRange } from './section-range.ts';
+import { runSteps, settled, type Steps } from './steps.ts';
 
 export type Piece = string | Buffer | { readonly range: ByteRange };
 
@@ -40,58 +41,64 @@ const MAX_HELD = 64 * 1024;
 const MAX_RESPONSE_HELD = 256 * 1024;
 const EMPTY = Buffer.alloc(0);
 
-export async function fetchMessage(
+/** Gives a promise only where storage or the way out did. */
+export function fetchMessage(
   message: FetchedMessage,
   settings: FetchSettings,
-  emit: (pieces: readonly Piece[]) => Promise<void> | void,
-): Promise<void> {
+  emit: (pieces: readonly Piece[]) => MaybePromise<void>,
+): MaybePromise<void> {
+  return runSteps(respond(message, settings, emit));
+}
+
+function* respond(
+  message: FetchedMessage,
+  settings: FetchSettings,
+  emit: (pieces: readonly Piece[]) => MaybePromise<void>,
+): Steps<void> {
   const { plan } = settings;
+  const { handle } = message;
+  const reader = new MessageReader(handle);
+  if (plan.readsAll) yield* reader.size();
   let text = `* ${message.seq} FETCH (`;
   let separator = '';
   for (const kind of plan.short) {
     const value = shortValue(kind, message, settings);
-    const ready = typeof value === 'string' ? value : await value;
+    const ready = typeof value === 'string' ? value : yield* settled(value);
     if (ready === '') continue;
     text += separator + ready;
     separator = ' ';
   }
-  if (plan.long.length === 0) return emit([`${text})\r\n`]);
   let pieces: Piece[] = [];
   let held = 0;
-  const reader = new MessageReader(message.handle);
   for (const item of plan.long) {
     text += separator;
     separator = ' ';
     if (item.kind !== 'section') {
-      text += await structureValue(item, reader);
+      text += structureValue(item, yield* reader.structure());
       continue;
     }
-    const content = await readSection(item, reader);
+    const content = yield* readSection(item, reader);
     const length = 'range' in content ? content.range.end - content.range.start : content.length;
     count(settings.counters, item, length);
     text += `${item.label} {${length}}\r\n`;
-    if ('range' in content || content.length > 4096) {
-      pieces.push(text, content);
-      text = '';
-    } else {
-      text += content.toString('latin1');
-    }
+    pieces.push(text, content);
+    text = '';
     held += 'range' in content ? 0 : length;
     if (held > MAX_RESPONSE_HELD) {
-      await emit([...pieces, text]);
+      yield* settled(emit(pieces));
       pieces = [];
-      text = '';
       held = 0;
     }
   }
-  await emit([...pieces, `${text})\r\n`]);
+  pieces.push(`${text})\r\n`);
+  yield* settled(emit(pieces));
 }
 
 function shortValue(
   kind: FetchPlan['short'][number],
   { record, recent, handle }: FetchedMessage,
   { plan, zone }: FetchSettings,
-): string | Promise<string> {
+): MaybePromise<string> {
   switch (kind) {
     case 'uid':
       return `UID ${record.uid}`;
@@ -107,41 +114,45 @@ function shortValue(
       return typeof size === 'number' ? `RFC822.SIZE ${size}` : size.then((value) => `RFC822.SIZE ${value}`);
     }
     case 'internalDate': {
-      const format = (date: Date): string => `INTERNALDATE "${formatDateTime(date, zone(date))}"`;
       const date = handle.internalDate();
-      return date instanceof Date ? format(date) : date.then(format);
+      return date instanceof Date
+        ? formatInternalDate(date, zone)
+        : date.then((value) => formatInternalDate(value, zone));
     }
     default:
       return kind satisfies never;
   }
 }
 
-async function structureValue(item: Exclude<LongItem, SectionItem>, reader: MessageReader): Promise<string> {
-  const structure = await reader.structure();
+function formatInternalDate(date: Date, zone: FetchSettings['zone']): string {
+  return `INTERNALDATE "${formatDateTime(date, zone(date))}"`;
+}
+
+function structureValue(item: Exclude<LongItem, SectionItem>, structure: MessageStructure): string {
   if (item.kind === 'envelope') return `ENVELOPE ${formatEnvelope(structure.envelope)}`;
   if (item.kind === 'body') return `BODY ${formatBodyStructure(structure.root, false)}`;
   return `BODYSTRUCTURE ${formatBodyStructure(structure.root, true)}`;
 }
 
-async function readSection(
+function* readSection(
   { section, partial }: SectionItem,
   reader: MessageReader,
-): Promise<Buffer | { readonly range: ByteRange }> {
+): Steps<Buffer | { readonly range: ByteRange }> {
   const { part: path, what, fields } = section;
   let content: Buffer | ByteRange | undefined;
   if (path.length > 0) {
-    const part = findPart((await reader.structure()).root, path);
+    const part = findPart((yield* reader.structure()).root, path);
     content = part === undefined ? undefined : partRange(part, what);
   } else if (what === 'all') {
-    content = { start: 0, end: await reader.size() };
+    content = { start: 0, end: yield* reader.size() };
   } else if (what === 'text') {
-    content = { start: (await reader.header()).length, end: await reader.size() };
+    content = { start: (yield* reader.header()).length, end: yield* reader.size() };
   } else {
-    content = await reader.header();
+    content = yield* reader.header();
   }
   if (content === undefined) return EMPTY;
   if (what === 'fields' || what === 'fieldsNot') {
-    const header = Buffer.isBuffer(content) ? content : await reader.read(content);
+    const header = Buffer.isBuffer(content) ? content : yield* reader.read(content);
     content = selectHeaderFields(header, fields, { not: what === 'fieldsNot' });
   }
   const length = Buffer.isBuffer(content) ? content.length : content.end - content.start;
@@ -150,7 +161,7 @@ async function readSection(
   if (Buffer.isBuffer(content)) return content.subarray(from, to);
   const range = { start: content.start + from, end: content.start + to };
   if (range.end <= range.start) return EMPTY;
-  return range.end - range.start > MAX_HELD ? { range } : reader.read(range);
+  return range.end - range.start > MAX_HELD ? { range } : yield* reader.read(range);
 }
 
 /** Asks a handle for each thing once. */
@@ -158,27 +169,28 @@ class MessageReader {
   readonly #handle: MessageHandle;
   #header: Buffer | undefined;
   #structure: MessageStructure | undefined;
+  #size: number | undefined;
 
   constructor(handle: MessageHandle) {
     this.#handle = handle;
   }
 
-  async header(): Promise<Buffer> {
-    return (this.#header ??= await this.#handle.header());
+  *header(): Steps<Buffer> {
+    return (this.#header ??= yield* settled(this.#handle.header()));
   }
 
-  async structure(): Promise<MessageStructure> {
-    return (this.#structure ??= await this.#handle.structure());
+  *structure(): Steps<MessageStructure> {
+    return (this.#structure ??= yield* settled(this.#handle.structure()));
   }
 
   /** Where the message ends: announced as a literal's length, so counted and not taken from a name. */
-  async size(): Promise<number> {
-    return this.#handle.exactSize?.() ?? this.#handle.size();
+  *size(): Steps<number> {
+    return (this.#size ??= yield* settled(this.#handle.exactSize?.() ?? this.#handle.size()));
   }
 
   /** Exactly the range: what storage cannot give was cut off behind our back. */
-  async read(range: ByteRange): Promise<Buffer> {
-    return this.#handle.read(range);
+  *read(range: ByteRange): Steps<Buffer> {
+    return yield* settled(this.#handle.read(range));
   }
 }
 

@@ -1,11 +1,10 @@
 // What command handlers work with: the store, the selected mailbox, the way out, and the counters of the log line.
 
 import type { Mailbox, MailStore } from '@postcote/mailbox';
-import type { Log } from '@postcote/wire';
+import type { GatheringWriter, Log } from '@postcote/wire';
 import type { Command, CommandKind } from '../codec/command.ts';
 import type { Status } from '../codec/response.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
-import type { ResponseWriter } from './response-writer.ts';
 import { Selected } from './selected.ts';
 
 export interface ImapUserSettings {
@@ -45,7 +44,7 @@ export interface SessionCounters {
 
 export interface SessionCoreOptions {
   readonly store: MailStore;
-  readonly out: ResponseWriter;
+  readonly out: GatheringWriter;
   readonly settings: ImapUserSettings;
   readonly clock: Clock;
   readonly log: Log;
@@ -58,7 +57,7 @@ const SLICE_MS = 8;
 
 export class SessionCore {
   readonly store: MailStore;
-  readonly out: ResponseWriter;
+  readonly out: GatheringWriter;
   readonly settings: ImapUserSettings;
   readonly clock: Clock;
   readonly log: Log;

@@ -13,10 +13,10 @@ import {
   packView,
   unpackView,
 } from '@postcote/mailbox';
+import type { GatheringWriter } from '@postcote/wire';
 import type { Numbering } from '../codec/command.ts';
 import { FLAG_ORDER, formatFlags } from '../codec/flags.ts';
 import { type NumberRange, rangesOf, resolveSequenceSet, type SequenceSet } from '../codec/sequence-set.ts';
-import type { ResponseWriter } from './response-writer.ts';
 
 /** The mailbox is no longer the one that was selected: the session has to end. */
 export class MailboxReplaced extends Error {
@@ -159,7 +159,7 @@ export class Selected {
   }
 
   /** Tells what has changed in the snapshot since the last time. Throws `MailboxReplaced`. */
-  async sync(out: ResponseWriter, options: SyncOptions): Promise<void> {
+  async sync(out: GatheringWriter, options: SyncOptions): Promise<void> {
     const { mailbox } = this;
     if (
       mailbox.uidValidity === this.#view.uidValidity &&

@@ -7,7 +7,7 @@
 // The state is a plain value at any rest between commands: `suspend` gives it away, `resume` takes it up again.
 
 import { MailboxError, type MailStore } from '@postcote/mailbox';
-import type { Log, ProtocolSession, SessionHost } from '@postcote/wire';
+import { GatheringWriter, type Log, type ProtocolSession, type SessionHost } from '@postcote/wire';
 import { CAPABILITIES } from '../capabilities.ts';
 import { CommandReader, type ReaderEvent } from '../codec/command-reader.ts';
 import { DEFAULT_CODEC_LIMITS } from '../codec/limits.ts';
@@ -20,7 +20,6 @@ import { BrokenLiteral } from './commands/fetch.ts';
 import { type ImapUserSettings, type Outcome, SessionCore } from './core.ts';
 import { Idling } from './idling.ts';
 import { INTERNAL_ERROR, statusOfError } from './mailbox-errors.ts';
-import { ResponseWriter } from './response-writer.ts';
 import { SessionLog } from './session-log.ts';
 import { MailboxReplaced, Selected } from './selected.ts';
 import type { ImapSessionState } from './state.ts';
@@ -44,7 +43,7 @@ const MAX_WAITING = 64 * 1024;
 export class ImapUserSession implements ProtocolSession {
   readonly #options: ImapUserOptions;
   readonly #core: SessionCore;
-  readonly #out: ResponseWriter;
+  readonly #out: GatheringWriter;
   readonly #reader: CommandReader;
   #running = false;
   #paused = false;
@@ -61,7 +60,7 @@ export class ImapUserSession implements ProtocolSession {
 
   constructor(options: ImapUserOptions) {
     this.#options = options;
-    this.#out = new ResponseWriter(options.host);
+    this.#out = new GatheringWriter(options.host);
     this.#core = new SessionCore({ ...options, out: this.#out });
     this.#log = new SessionLog(options.log, {
       user: options.user,

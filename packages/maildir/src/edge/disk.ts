@@ -118,6 +118,31 @@ export function readAt(fd: number, position: number, length: number): Buffer {
   return at === length ? bytes : bytes.subarray(0, at);
 }
 
+/** Room for a small file and one octet more, which tells where it ends. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024 + 1);
+
+/**
+ * What an open file has, if it is `size` octets long now; else undefined. One system call for most files, and no
+ * memory: the answer is good until the next call.
+ */
+export function readIfSized(fd: number, size: number): Buffer | undefined {
+  if (size >= scratch.length) return undefined;
+  return readSync(fd, scratch, 0, size + 1, 0) === size ? scratch.subarray(0, size) : undefined;
+}
+
+/** Octets of one slab; what is larger than a quarter of it gets memory of its own. */
+const SLAB = 64 * 1024;
+let slab = Buffer.alloc(0);
+
+/** Memory for a message: many share one slab, which the collector has less work with than with one each. */
+export function allocateShared(length: number): Buffer {
+  if (length > SLAB / 4) return Buffer.allocUnsafeSlow(length);
+  if (length > slab.length) slab = Buffer.allocUnsafeSlow(SLAB);
+  const bytes = slab.subarray(0, length);
+  slab = slab.subarray(length);
+  return bytes;
+}
+
 /** A regular file's text (latin1) and stat; undefined when there is none. Larger than `limit` throws. */
 export function readText(path: string, limit: number): { text: string; stat: Stats } | undefined {
   let fd: number;

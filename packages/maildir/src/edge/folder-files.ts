@@ -30,9 +30,18 @@ export interface FoundFile {
   readonly base: string;
   readonly info: string;
   readonly place: Place;
-  readonly size: number;
-  readonly mtimeMs: number;
 }
+
+/** One round of giving names to strangers. */
+interface Settling {
+  isTaken(base: string): boolean;
+  /** The files whose bases were met before in this round. */
+  readonly met: Map<string, string | Buffer>;
+  readonly regular: Readonly<Record<Place, ReadonlySet<string>>> | undefined;
+}
+
+/** This many strangers make another listing cheaper than a look at each. */
+const LISTED_FROM = 32;
 
 /** What a listing asks and tells. */
 export interface ListingHost {
@@ -178,33 +187,52 @@ export class FolderFiles {
 
   /** Under the lock: those of `strangers` that are messages, each under a base that is its own. */
   settleStrangers(strangers: readonly Stranger[], isTaken: (base: string) => boolean): FoundFile[] {
-    const inodes = new Map<string, number>();
-    return strangers.flatMap((stranger) => this.#settle(stranger, inodes, isTaken));
+    const settling: Settling = { isTaken, met: new Map(), regular: this.#regularFiles(strangers) };
+    return strangers.flatMap((stranger) => this.#settle(stranger, settling));
   }
 
-  /** `inodes` has the bases met before in this round. */
-  #settle(stranger: Stranger, inodes: Map<string, number>, isTaken: (base: string) => boolean): FoundFile[] {
+  /** Where many are to be looked at, a listing tells all kinds at once; undefined: look at each. */
+  #regularFiles(strangers: readonly Stranger[]): Settling['regular'] {
+    if (strangers.length < LISTED_FROM) return undefined;
+    const regular: Record<Place, Set<string>> = [new Set(), new Set(), new Set()];
+    for (const place of [NEW, CUR] as const) {
+      if (!strangers.some((s) => s.place === place)) continue;
+      for (const file of readdirSync(this.directoryOf(place), { encoding: 'latin1', withFileTypes: true }))
+        if (file.isFile()) regular[place].add(file.name);
+    }
+    return regular;
+  }
+
+  #settle(stranger: Stranger, { isTaken, met, regular }: Settling): FoundFile[] {
     const { name, place } = stranger;
-    const directory = this.directoryOf(place);
-    const stat = lstatSync(pathOf(directory, name), { throwIfNoEntry: false });
-    if (!stat) return [];
+    const file = pathOf(this.directoryOf(place), name);
     let base = baseOf(name);
     const info = name.slice(base.length);
-    if (!stat.isFile()) {
-      if (!this.#ignored.has(base))
-        warn(this.#context, `${this.#path}: ${JSON.stringify(name)} is no regular file, ignored`);
-      this.#ignored.add(base);
-      return [];
+    if (regular?.[place].has(name) !== true) {
+      const stat = lstatSync(file, { throwIfNoEntry: false });
+      if (!stat) return [];
+      if (!stat.isFile()) {
+        if (!this.#ignored.has(base))
+          warn(this.#context, `${this.#path}: ${JSON.stringify(name)} is no regular file, ignored`);
+        this.#ignored.add(base);
+        return [];
+      }
     }
     this.#ignored.delete(base);
-    // Linked to its second name and not yet unlinked from its first: one message.
-    if (inodes.get(base) === stat.ino) return [];
-    if (isTaken(base) || inodes.has(base) || base === '' || /[\r\n]/.test(base)) {
+    const other = met.get(base);
+    // Linked to its second name and not yet, or just now, unlinked from its first: one message.
+    if (other && [undefined, inodeOf(file)].includes(inodeOf(other))) return [];
+    if (isTaken(base) || other || base === '' || /[\r\n]/.test(base)) {
       // The same base twice, or one that no uidlist can hold: the file goes on under a new name.
       base = this.#context.names.next();
-      renameSync(pathOf(directory, name), pathOf(directory, base + info));
-    }
-    inodes.set(base, stat.ino);
-    return [{ base, info, place, size: stat.size, mtimeMs: stat.mtimeMs }];
+      const renamed = pathOf(this.directoryOf(place), base + info);
+      renameSync(file, renamed);
+      met.set(base, renamed);
+    } else met.set(base, file);
+    return [{ base, info, place }];
   }
+}
+
+function inodeOf(file: string | Buffer): number | undefined {
+  return lstatSync(file, { throwIfNoEntry: false })?.ino;
 }

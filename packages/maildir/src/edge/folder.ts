@@ -331,7 +331,7 @@ export class MaildirFolder {
     try {
       const places = strangers.reduce((which: number, s) => which | s.place, NEW);
       await this.locked(
-        () => this.#adoptStrangers(places),
+        () => this.#adoptStrangers(places, strangers),
         this.uidlist.header ? LOOK_LOCK_MS : this.context.lockTimeoutMs,
       );
     } catch (error) {
@@ -436,41 +436,44 @@ export class MaildirFolder {
   }
 
   /** Under the lock: gives UIDs to files without one, in the order of their arrival. */
-  async #adoptStrangers(places: number): Promise<void> {
+  async #adoptStrangers(places: number, listed: readonly Stranger[]): Promise<void> {
     const recordsChanged = this.#readUidlist();
-    const strangers = this.#scan(recordsChanged ? NEW | CUR : places | this.#needed());
-    if (!this.uidlist.header || this.uidlist.irregular) this.#rewrite();
+    const again = recordsChanged ? NEW | CUR : this.#needed();
+    const strangers = again === 0 ? listed : this.#scan(places | again);
     const found = this.#files.settleStrangers(strangers, (base) => this.#byBase.get(base)?.live === true);
-    if (found.length === 0) return;
+    const unfit = !this.uidlist.header || this.uidlist.irregular;
+    if (found.length === 0) return unfit ? this.#rewrite() : undefined;
     found.sort((a, b) => compareArrival(a.base, b.base));
     const first = this.allocate(found.length);
     const made = found.map((f, i) => {
       const entry = new MessageEntry(first + i, '', f.base, this.keywordFile.info(f.info));
       entry.place = f.place;
-      entry.rawSize = f.size;
-      entry.mtimeMs = f.mtimeMs;
       return entry;
     });
-    await this.addEntries(made);
+    if (unfit) this.#rewrite(made);
+    else await this.addEntries(made);
   }
 
-  /** Under the lock: the uidlist as it should be, without records of messages that are gone. */
-  #rewrite(): void {
+  /** Under the lock: the uidlist as it should be, with these new records and without those of messages gone. */
+  #rewrite(made: readonly MessageEntry[] = []): void {
     // No record is dropped on the word of one listing.
     if (this.uidlist.records > this.entries.length) this.#scan(NEW | CUR, 2);
     const old = this.uidlist.header;
     const header: UidlistHeader = {
       version: 3,
       uidValidity: old?.uidValidity ?? nextUidValidity(this.context),
-      nextUid: this.uidlist.uidNext,
+      nextUid: Math.max(this.uidlist.uidNext, (made.at(-1)?.uid ?? 0) + 1),
       guid: old?.guid ?? this.context.randomGuid(),
       extra: old?.extra ?? '',
     };
-    const text = this.entries.map((e) => formatUidlistRecord(e.uid, e.fields, e.base)).join('');
-    const body = { text, lastUid: this.entries.at(-1)?.uid ?? 0, records: this.entries.length };
+    const all = [...this.entries, ...made];
+    let text = '';
+    for (const e of all) text += formatUidlistRecord(e.uid, e.fields, e.base);
+    const body = { text, lastUid: all.at(-1)?.uid ?? 0, records: all.length };
     this.uidlist.rewrite(header, body, this.context.modes().file);
     // A base that is no longer recorded is a stranger's from now on.
-    this.#byBase = new Map(this.entries.map((e) => [e.base, e]));
+    this.#byBase = new Map(all.map((e) => [e.base, e]));
+    if (made.length > 0) this.#snapshot.publish({ expunged: [], appeared: made, check: [] });
   }
 }
 

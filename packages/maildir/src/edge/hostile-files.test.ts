@@ -236,7 +236,12 @@ describe('the uidlist', () => {
     await mailbox.refresh();
     expect(mailbox.records.map((r) => r.uid)).toEqual([1, 7]);
     expect(mailbox.message(7)?.guid).toBe('hello');
-    writeFileSync(join(root, 'u'), uidlist().replace(' N1 ', ' N30 ').replace('7 Ghello', '12'));
+    writeFileSync(
+      join(root, 'u'),
+      uidlist()
+        .replace(/ N\d+ /, ' N30 ')
+        .replace('7 Ghello', '12'),
+    );
     renameSync(join(root, 'u'), join(root, 'dovecot-uidlist'));
     await mailbox.refresh();
     expect(mailbox.records.map((r) => r.uid)).toEqual([1, 12]);

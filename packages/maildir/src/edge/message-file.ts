@@ -4,9 +4,9 @@
 import { closeSync, fstatSync, lstatSync, openSync, read as readCallback, type Stats } from 'node:fs';
 import { MailboxError, type ByteRange, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
 import { parseMessageStructure, StructureParser, type MessageStructure } from '@postcote/mime';
-import { OffsetMap, toCrlf } from '../line-endings.ts';
+import { crlfCopy, OffsetMap, toCrlf } from '../line-endings.ts';
 import { recordField, withRecordField } from '../uidlist.ts';
-import { READ_FLAGS, readAt } from './disk.ts';
+import { allocateShared, READ_FLAGS, readAt, readIfSized } from './disk.ts';
 import { toMailboxError } from './errors.ts';
 import { isMoved, type MaildirFolder } from './folder.ts';
 import type { MessageEntry } from './message-entry.ts';
@@ -14,7 +14,9 @@ import type { MessageEntry } from './message-entry.ts';
 /** Files up to this many octets are read whole and kept for a while. */
 export const SMALL_FILE = 1024 * 1024;
 /** Below this, a header is taken from the whole message rather than read by itself. */
-const HEADER_ONLY_FROM = 128 * 1024;
+const HEADER_ONLY_FROM = 16 * 1024;
+/** Where most headers end. */
+const HEADER_PIECE = 8 * 1024;
 const PIECE = 128 * 1024;
 /** How often a file that keeps moving is looked for. */
 const MAX_MOVES = 8;
@@ -26,8 +28,6 @@ interface OpenFile {
 
 export class MaildirMessage implements MessageHandle {
   readonly uid: number;
-  readonly pop3Uidl?: string;
-  readonly pop3Order?: number;
   readonly #folder: MaildirFolder;
   readonly #entry: MessageEntry;
 
@@ -35,11 +35,17 @@ export class MaildirMessage implements MessageHandle {
     this.#folder = folder;
     this.#entry = entry;
     this.uid = entry.uid;
-    const uidl = recordField(entry.fields, 'P');
-    const order = recordField(entry.fields, 'O');
+  }
+
+  get pop3Uidl(): string | undefined {
+    const uidl = recordField(this.#entry.fields, 'P');
     // DOVECOT: an empty `P` field stands for the base name.
-    if (uidl !== undefined) this.pop3Uidl = uidl === '' ? entry.base : uidl;
-    if (order !== undefined && /^\d{1,10}$/.test(order)) this.pop3Order = Number(order);
+    return uidl === '' ? this.#entry.base : uidl;
+  }
+
+  get pop3Order(): number | undefined {
+    const order = recordField(this.#entry.fields, 'O');
+    return order !== undefined && /^\d{1,10}$/.test(order) ? Number(order) : undefined;
   }
 
   get guid(): string {
@@ -65,8 +71,8 @@ export class MaildirMessage implements MessageHandle {
   exactSize(): MaybePromise<number> {
     const entry = this.#entry;
     if (entry.counted) return entry.crlfSize;
-    if (this.#stat().rawSize <= SMALL_FILE) return this.#small().length;
-    return this.#map().then((map) => map.crlfSize);
+    const small = this.#small();
+    return small ? small.length : this.#map().then((map) => map.crlfSize);
   }
 
   internalDate(): Date {
@@ -75,12 +81,12 @@ export class MaildirMessage implements MessageHandle {
 
   header(): MaybePromise<Buffer> {
     const known = this.#folder.context.contents.get(this.#entry)?.bytes;
-    if (known || this.#stat().rawSize < HEADER_ONLY_FROM)
-      return headerOf(known ?? this.#small()) ?? this.#small();
+    const whole = known ?? (this.#stat().rawSize < HEADER_ONLY_FROM ? this.#small() : undefined);
+    if (whole) return headerOf(whole) ?? whole;
     const { fd, stat } = this.#open();
     try {
       let raw: Buffer = Buffer.alloc(0);
-      for (let length = PIECE; raw.length < stat.size; length *= 4) {
+      for (let length = HEADER_PIECE; raw.length < stat.size; length *= 4) {
         const more = readAt(fd, raw.length, Math.min(length, stat.size - raw.length));
         if (more.length === 0) break;
         raw = raw.length === 0 ? more : Buffer.concat([raw, more]);
@@ -96,8 +102,9 @@ export class MaildirMessage implements MessageHandle {
   structure(): MaybePromise<MessageStructure> {
     const known = this.#folder.context.contents.get(this.#entry)?.structure;
     if (known) return known;
-    if (this.#stat().rawSize <= SMALL_FILE) {
-      const structure = parseMessageStructure(this.#small());
+    const small = this.#small();
+    if (small) {
+      const structure = parseMessageStructure(small);
       this.#folder.context.contents.put(this.#entry, { structure });
       return structure;
     }
@@ -105,8 +112,8 @@ export class MaildirMessage implements MessageHandle {
   }
 
   read(range?: ByteRange): MaybePromise<Buffer> {
-    if (this.#stat().rawSize <= SMALL_FILE) {
-      const bytes = this.#small();
+    const bytes = this.#small();
+    if (bytes) {
       if (!range) return bytes;
       // Whoever asks up to a size that a wrong hint made us tell means the end.
       const end = range.end === this.#entry.toldSize ? bytes.length : range.end;
@@ -116,7 +123,7 @@ export class MaildirMessage implements MessageHandle {
   }
 
   async *stream(range?: ByteRange): AsyncIterable<Buffer> {
-    if (this.#stat().rawSize <= SMALL_FILE) {
+    if (this.#small()) {
       const bytes = await this.read(range);
       if (bytes.length > 0) yield bytes;
       return;
@@ -156,22 +163,36 @@ export class MaildirMessage implements MessageHandle {
     return entry;
   }
 
-  #small(): Buffer {
+  /** All of a small message; undefined for a large one. */
+  #small(): Buffer | undefined {
+    const entry = this.#entry;
+    if (entry.rawSize > SMALL_FILE) return undefined;
     const { contents } = this.#folder.context;
-    const known = contents.get(this.#entry)?.bytes;
+    const known = contents.get(entry)?.bytes;
     if (known) return known;
-    const { fd, stat } = this.#open();
-    let bytes: Buffer;
+    const bytes = this.#readSmall();
+    if (!bytes) return undefined;
+    this.#counted(bytes.length);
+    contents.put(entry, { bytes });
+    return bytes;
+  }
+
+  #readSmall(): Buffer | undefined {
+    const entry = this.#entry;
+    const fd = this.#openFile();
     try {
-      bytes = toCrlf(readAt(fd, 0, stat.size));
+      // A file that has the size it had needs no second question.
+      const known = entry.rawSize !== -1 && entry.mtimeMs !== -1 ? readIfSized(fd, entry.rawSize) : undefined;
+      if (known) return crlfCopy(known, allocateShared);
+      const { size } = this.#examine(fd);
+      if (size > SMALL_FILE) return undefined;
+      const sized = readIfSized(fd, size);
+      return sized ? crlfCopy(sized, allocateShared) : toCrlf(readAt(fd, 0, size));
     } catch (error) {
       throw toMailboxError(error, `${this.#folder.name} message ${this.uid}`);
     } finally {
       closeSync(fd);
     }
-    this.#counted(bytes.length);
-    contents.put(this.#entry, { bytes });
-    return bytes;
   }
 
   async #map(): Promise<OffsetMap> {
@@ -232,30 +253,39 @@ export class MaildirMessage implements MessageHandle {
     this.#folder.countedSizes++;
   }
 
-  /** Opens the file, wherever it has been moved meanwhile. */
   #open(): OpenFile {
+    const fd = this.#openFile();
+    try {
+      return { fd, stat: this.#examine(fd) };
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** Opens the file, wherever it has been moved meanwhile. */
+  #openFile(): number {
     const folder = this.#folder;
     const entry = this.#entry;
     for (let attempt = 0; ; attempt++) {
       if (entry.dead || !entry.live) throw this.#expunged();
-      let fd: number;
       try {
-        fd = openSync(folder.fileOf(entry), READ_FLAGS);
+        return openSync(folder.fileOf(entry), READ_FLAGS);
       } catch (error) {
         if (!isMoved(error) || attempt >= MAX_MOVES)
           throw toMailboxError(error, `${folder.name} message ${this.uid}`);
         folder.lookAgain();
-        continue;
       }
-      const stat = fstatSync(fd);
-      if (stat.isFile()) {
-        entry.rawSize = stat.size;
-        entry.mtimeMs = stat.mtimeMs;
-        return { fd, stat };
-      }
-      closeSync(fd);
-      throw new MailboxError('unavailable', `${folder.name} message ${this.uid} is no regular file`);
     }
+  }
+
+  #examine(fd: number): Stats {
+    const stat = fstatSync(fd);
+    if (!stat.isFile())
+      throw new MailboxError('unavailable', `${this.#folder.name} message ${this.uid} is no regular file`);
+    this.#entry.rawSize = stat.size;
+    this.#entry.mtimeMs = stat.mtimeMs;
+    return stat;
   }
 
   #expunged(): MailboxError {

@@ -1,6 +1,6 @@
 // FETCH and UID FETCH: message after message, in batches, giving way to other sessions.
 
-import { MailboxError } from '@postcote/mailbox';
+import { MailboxError, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
 import { bad, ok } from '../../codec/response.ts';
 import { planFetch } from '../../fetch/fetch-plan.ts';
 import { fetchMessage, type FetchSettings, type Piece } from '../../fetch/message-response.ts';
@@ -39,7 +39,8 @@ export const FETCH: CommandRow<'fetch'> = {
       for (const { first, last } of ranges) {
         for (let index = first; index <= last && !core.over; index++) {
           if (core.shouldBreathe) await core.breathe();
-          const told = await fetchOne(core, { selected, index, settings });
+          const telling = fetchOne(core, { selected, index, settings });
+          const told = telling instanceof Promise ? await telling : telling;
           if (told === 'missing') missing = true;
           else if (plan.setsSeen && told === 'unseen') await seen.add(selected.uids[index] as number);
         }
@@ -53,37 +54,53 @@ export const FETCH: CommandRow<'fetch'> = {
   },
 };
 
-async function fetchOne(
+type Told = 'missing' | 'seen' | 'unseen';
+
+function fetchOne(
   core: SessionCore,
   what: { readonly selected: Selected; readonly index: number; readonly settings: FetchSettings },
-): Promise<'missing' | 'seen' | 'unseen'> {
+): MaybePromise<Told> {
   const { selected, index, settings } = what;
   const uid = selected.uids[index] as number;
   const record = selected.record(uid, index);
   const handle = record === undefined ? undefined : selected.mailbox.message(uid);
   if (record === undefined || handle === undefined) return 'missing';
   const message = { seq: index + 1, record, recent: selected.isRecent(uid), handle };
+  const told: Told = record.flags.includes('\\Seen') ? 'seen' : 'unseen';
   let begun = false;
-  const emit = async (pieces: readonly Piece[]): Promise<void> => {
+  const emit = (pieces: readonly Piece[]): MaybePromise<void> => {
     begun = true;
-    for (const piece of pieces) {
-      if (core.over) throw new Abandoned();
-      if (typeof piece === 'string') core.out.text(piece);
-      else if (Buffer.isBuffer(piece)) core.out.bytes(piece);
-      else await streamRange(core, handle.stream(piece.range), piece.range.end - piece.range.start);
-      if (core.shouldBreathe) await core.breathe();
-    }
+    return giveAway(core, handle, pieces);
   };
-  try {
-    await fetchMessage(message, settings, emit);
-  } catch (error) {
+  const failed = (error: unknown): Told => {
     if (error instanceof Abandoned) return 'seen';
     if (begun && !(error instanceof BrokenLiteral))
       throw new BrokenLiteral('message changed while sent', { cause: error });
     if (error instanceof MailboxError && error.code === 'expunged') return 'missing';
     throw error;
+  };
+  try {
+    const telling = fetchMessage(message, settings, emit);
+    return telling instanceof Promise ? telling.then(() => told, failed) : told;
+  } catch (error) {
+    return failed(error);
   }
-  return record.flags.includes('\\Seen') ? 'seen' : 'unseen';
+}
+
+/** At once, up to the first range of a message that has to be streamed. */
+function giveAway(core: SessionCore, handle: MessageHandle, pieces: readonly Piece[]): MaybePromise<void> {
+  for (const [at, piece] of pieces.entries()) {
+    if (core.over) throw new Abandoned();
+    if (typeof piece === 'string') core.out.text(piece);
+    else if (Buffer.isBuffer(piece)) core.out.bytes(piece);
+    else {
+      const { range } = piece;
+      return streamRange(core, handle.stream(range), range.end - range.start).then(() =>
+        giveAway(core, handle, pieces.slice(at + 1)),
+      );
+    }
+  }
+  return core.shouldBreathe ? core.breathe() : undefined;
 }
 
 async function streamRange(core: SessionCore, stream: AsyncIterable<Buffer>, length: number): Promise<void> {
