@@ -52,6 +52,10 @@ export interface SmtpSettings {
   readonly swapBangpath: boolean;
   readonly peernameLookup: boolean;
   readonly softBounce: boolean;
+  /** Connections an address may have to one listener; 0: any number. POSTFIX: smtpd_client_connection_count_limit. */
+  readonly clientConnectionCountLimit: number;
+  /** POSTFIX: smtpd_client_event_limit_exceptions. */
+  readonly isClientLimitException: (address: string) => boolean;
   /** Whether an address is in `mynetworks`; see `compileNetworks`. */
   readonly isMyNetwork: (address: string) => boolean;
 
@@ -198,6 +202,8 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     forbiddenCommands: new Set(['CONNECT', 'GET', 'POST']),
     forbidOddCommands: true,
     noopCommands: new Set(),
+    clientConnectionCountLimit: 50,
+    isClientLimitException: () => false,
     messageSizeLimit: 10_240_000,
     lineLengthLimit: 2048,
     hopcountLimit: 50,

@@ -6,6 +6,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   configuration: `compatibility_level config_directory default_database_type inet_interfaces inet_protocols mail_name
     mail_owner mail_version multi_instance_name mydomain myhostname mynetworks mynetworks_style myorigin
     parent_domain_matches_subdomains process_name service_name smtpd_restriction_classes stress syslog_name`,
+  connections: `smtpd_client_connection_count_limit smtpd_client_event_limit_exceptions`,
   session: `allow_percent_hack allow_untrusted_routing always_add_missing_headers disable_vrfy_command hopcount_limit
     line_length_limit local_header_rewrite_clients smtpd_forbid_bare_newline smtpd_forbid_bare_newline_reject_code
     smtpd_forbid_unauth_pipelining message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time

@@ -44,6 +44,8 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
     swapBangpath: s.bool('swap_bangpath'),
     peernameLookup: s.bool('smtpd_peername_lookup'),
     softBounce: s.bool('soft_bounce'),
+    clientConnectionCountLimit: s.int('smtpd_client_connection_count_limit'),
+    isClientLimitException: addressMatcher(tables.matchList(s, 'smtpd_client_event_limit_exceptions')),
     isMyNetwork: addressMatcher(tables.matchList(s, 'mynetworks')),
 
     tlsSecurityLevel: tlsLevel(s),

@@ -232,6 +232,25 @@ describe('SmtpListenerServer', () => {
     await plain(server.port).until(/^220 /);
   });
 
+  it('turns away more connections of an address than it may have, except where main.cf says so', async () => {
+    const settings = { ...defaultSmtpSettings('mail.example.com'), clientConnectionCountLimit: 2 };
+    const { server, world } = await start({ settings: () => settings });
+    const [first, second] = [plain(server.port), plain(server.port)];
+    await Promise.all([first, second].map((client) => client.until(/^220 /)));
+    const third = plain(server.port);
+    await third.end();
+    expect(third.text).toBe('421 4.7.0 mail.example.com Error: too many connections from 127.0.0.1\r\n');
+    expect(world.logLines().join('\n')).toContain(
+      'warning: Connection concurrency limit exceeded: 3 from unknown[127.0.0.1] for service smtp',
+    );
+    first.say('QUIT');
+    await first.end();
+    await expect.poll(() => server.connections).toBe(1);
+    await plain(server.port).until(/^220 /);
+    Object.assign(settings, { isClientLimitException: (address: string) => address === '127.0.0.1' });
+    await plain(server.port).until(/^220 /);
+  });
+
   it('stops: idle sessions hear so, a message in flight is finished, the rest is cut off in time', async () => {
     const { server, world } = await start();
     const [idle, busy, stuck] = [plain(server.port), plain(server.port), plain(server.port)];

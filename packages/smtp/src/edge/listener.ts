@@ -73,6 +73,7 @@ class Listener extends SMTPServer {
   readonly #options: ListenerOptions;
   readonly #ports: SmtpPorts;
   readonly #driven = new Set<Driven>();
+  readonly #perAddress = new Map<string, number>();
   #stopping = false;
 
   constructor(options: ListenerOptions) {
@@ -93,12 +94,22 @@ class Listener extends SMTPServer {
 
   override connect(socket: Socket): void {
     if (this.#stopping || this.#driven.size >= (this.#options.maxConnections ?? MAX_CONNECTIONS)) {
-      this.#turnAway(socket);
+      const { remoteAddress } = peerOf(socket);
+      this.#turnAway(socket, `too many connections, refusing unknown[${remoteAddress}]`);
       return;
     }
     const settings = this.#options.settings();
+    const { remoteAddress } = peerOf(socket);
+    // POSTFIX: smtpd_client_connection_count_limit counts a service's connections of an address.
+    const count = (this.#perAddress.get(remoteAddress) ?? 0) + 1;
+    const limit = settings.clientConnectionCountLimit;
+    if (limit > 0 && count > limit && !settings.isClientLimitException(remoteAddress)) {
+      const text = `Connection concurrency limit exceeded: ${count} from unknown[${remoteAddress}]`;
+      this.#turnAway(socket, `${text} for service smtp`);
+      return;
+    }
     const tls = this.#options.tls();
-    const driven = new Driven();
+    const driven = new Driven(remoteAddress);
     this.#add(driven);
     driven.socket = driveSocket(socket, {
       createSession: (host, peer, tlsInfo) =>
@@ -147,19 +158,23 @@ class Listener extends SMTPServer {
 
   #add(driven: Driven): void {
     this.#driven.add(driven);
+    this.#perAddress.set(driven.address, (this.#perAddress.get(driven.address) ?? 0) + 1);
     this.connections.add(driven as unknown as Connection);
   }
 
   #remove(driven: Driven): void {
     driven.ended = true;
-    this.#driven.delete(driven);
+    if (!this.#driven.delete(driven)) return;
+    const left = (this.#perAddress.get(driven.address) ?? 1) - 1;
+    if (left > 0) this.#perAddress.set(driven.address, left);
+    else this.#perAddress.delete(driven.address);
     this.connections.delete(driven as unknown as Connection);
   }
 
-  #turnAway(socket: Socket): void {
+  #turnAway(socket: Socket, warning: string): void {
     const { myhostname, program } = this.#options.settings();
     const { remoteAddress } = peerOf(socket);
-    this.#ports.log('warn', program, `warning: too many connections, refusing unknown[${remoteAddress}]`);
+    this.#ports.log('warn', program, `warning: ${warning}`);
     socket.on('error', () => socket.destroy());
     socket.end(`421 4.7.0 ${myhostname} Error: too many connections from ${remoteAddress}\r\n`, () =>
       socket.destroy(),
@@ -181,8 +196,13 @@ class Listener extends SMTPServer {
 
 /** One connection, in the shape that `SMTPServer.close` deals with. */
 class Driven {
+  readonly address: string;
   socket: DrivenSocket | undefined;
   ended = false;
+
+  constructor(address: string) {
+    this.address = address;
+  }
 
   /** The drain time is over; `close` follows at once, so there is no use in words. */
   send(): void {}
