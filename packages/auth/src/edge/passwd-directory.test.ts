@@ -63,6 +63,11 @@ describe('PasswdDirectory', () => {
     expect(await users.lookup('bob')).toMatchObject({ uid: 1000 });
     expect(await users.lookup('eve')).toMatchObject({ uid: 1001 });
     expect(await users.lookup('bob')).toMatchObject({ uid: 1002 });
+    expect(await users.lookup('zoe')).toBeUndefined();
+    writeFileSync(passwdFile, 'zoe:x:1003:1003::/home/zoe:/bin/sh\nada:x:1004:1004::/home/ada:/bin/sh\n');
+    expect(await users.lookup('zoe')).toBeUndefined();
+    expect(await users.lookup('ada')).toMatchObject({ uid: 1004 });
+    expect(await users.lookup('zoe')).toMatchObject({ uid: 1003 });
   });
 
   it('asks getent for other sources, and remembers', async () => {

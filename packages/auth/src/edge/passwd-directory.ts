@@ -23,7 +23,10 @@ export interface PasswdDirectoryOptions {
   /** The program asked for names that /etc/passwd does not have. */
   readonly getent?: string;
   readonly getentTimeLimitMs?: number;
-  /** Accounts seen in the passwd file this long ago count without another look; absent ones never do. */
+  /**
+   * Accounts seen in the passwd file this long ago count without another look. Names that were in no source count
+   * as absent only where that very name was asked for: nobody waits for a new account to be seen.
+   */
   readonly trustForMs?: number;
 }
 
@@ -48,6 +51,7 @@ export class PasswdDirectory implements UserDirectory {
   readonly #getent: string;
   readonly #timeLimitMs: number;
   readonly #trustForMs: number;
+  readonly #absentUntil = new BoundedMap<number>(CACHED_NAMES);
   readonly #remembered = new BoundedMap<Remembered>(CACHED_NAMES);
   readonly #asking = new Map<string, Promise<UserRecord | undefined>>();
   readonly #waiting: (() => void)[] = [];
@@ -65,13 +69,17 @@ export class PasswdDirectory implements UserDirectory {
     if (!isAskableName(name)) return undefined;
     let local = this.#passwd.seenWithin(this.#trustForMs)?.get(name);
     if (local !== undefined) return local;
+    const asked = performance.now();
+    if (asked < (this.#absentUntil.get(name) ?? 0)) return undefined;
     try {
       local = (await this.#passwd.read()).get(name);
     } catch (error) {
       throw new UserDirectoryError(`cannot read ${this.#passwd.path}: ${textOf(error)}`, { cause: error });
     }
     if (local !== undefined) return local;
-    return (await this.#hasOtherSources()) ? await this.#askOthers(name) : undefined;
+    if (await this.#hasOtherSources()) return await this.#askOthers(name);
+    if (this.#trustForMs > 0) this.#absentUntil.set(name, asked + this.#trustForMs);
+    return undefined;
   }
 
   async #hasOtherSources(): Promise<boolean> {

@@ -7,6 +7,7 @@ import { fstatSync } from 'node:fs';
 import type { Log, LogLevel } from '@postcote/wire';
 import pino from 'pino';
 import { type LineStyle, formatLine } from './format.ts';
+import { LineBatch } from './line-batch.ts';
 
 export interface OpenLogOptions {
   /** A file to append to, or absent for standard output. */
@@ -39,9 +40,10 @@ export function openLog(options: OpenLogOptions = {}): OpenedLog {
   sink.on('error', () => {});
   const style = options.style ?? (options.file === undefined && stdoutIsJournal() ? 'journal' : 'syslog');
   const level = options.level ?? 'info';
+  const batch = new LineBatch((lines) => sink.write(lines));
   const logger = options.json
     ? pino({ level, base: { pid: process.pid } }, sink)
-    : pino({ level, base: null }, lineDestination(sink, style));
+    : pino({ level, base: null }, lineDestination(batch, style));
   return {
     log: (level, program, message, fields) => logger[level]({ ...fields, program }, message),
     append: (lines) => {
@@ -49,6 +51,7 @@ export function openLog(options: OpenLogOptions = {}): OpenedLog {
     },
     flush: () => {
       try {
+        batch.flush();
         sink.flushSync();
       } catch {
         // The descriptor is gone or was never ready: nothing more can be said.

@@ -4,7 +4,7 @@
 // On failure: a broken connection becomes `session.ended(reason)`, exactly once; nothing is thrown to the caller.
 
 import { type Socket, isIPv6 } from 'node:net';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import type { Peer, ProtocolSession, SessionHost, TlsInfo } from '../session.ts';
 
 /** Gives the TLS context of the moment: certificates may be exchanged while connections live. */
@@ -99,7 +99,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
     this.session = options.createSession(
       this,
       peerOf(socket),
-      socket instanceof TLSSocket ? describeTls(socket) : undefined,
+      isTls(socket) ? describeTls(socket) : undefined,
     );
     this.#listen();
     this.session.start();
@@ -182,7 +182,8 @@ class SocketDriver implements DrivenSocket, SessionHost {
     this.#unlisten();
     // RFC 3207 §4.2: what the client sent before the handshake is dropped, not run.
     while (plain.read() !== null);
-    const secured = new TLSSocket(plain, {
+    // Loaded when first used: a mailbox worker's sockets never are its own to secure.
+    const secured = new (process.getBuiltinModule('node:tls').TLSSocket)(plain, {
       isServer: true,
       secureContext: tls.secureContext(),
       SNICallback: (name, done) => done(null, tls.secureContextFor?.(name) ?? tls.secureContext()),
@@ -298,6 +299,8 @@ function plainAddress(address: string): string {
 }
 
 /** The facts of a finished handshake. Node does not tell key sizes; they follow from the cipher's name. */
+const isTls = (socket: Socket): socket is TLSSocket => 'encrypted' in socket;
+
 export function describeTls(socket: TLSSocket): TlsInfo {
   const cipher = socket.getCipher();
   const bits = /AES_?256|CHACHA20/i.test(cipher.name) ? 256 : /3DES|DES-CBC3/i.test(cipher.name) ? 168 : 128;
