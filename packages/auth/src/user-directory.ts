@@ -52,7 +52,7 @@ export function mayHaveMail(user: UserRecord, policy: MailPolicy = DEFAULT_MAIL_
   if (!Number.isInteger(user.uid) || user.uid < 0 || NEVER_VALID.has(user.uid)) {
     return refuse(`uid ${user.uid} is no mail user's`);
   }
-  if (user.uid === 0) return refuse('root keeps no mail; alias it to a user');
+  if (user.uid === 0) return refuse('root keeps no mail');
   if (!Number.isInteger(user.gid) || user.gid < 0 || user.gid === 0xffffffff) {
     return refuse(`gid ${user.gid} is no mail user's`);
   }

@@ -12,11 +12,16 @@ export interface Identity {
   readonly gid: number;
 }
 
+export type FoundAccount =
+  | { readonly kind: 'found'; readonly account: Account }
+  /** `reason`: why mail for this name waits, in words an administrator can act on. */
+  | { readonly kind: 'none'; readonly reason: string };
+
 export interface Accounts {
   /** False when everything runs as whoever started it: development as an ordinary user. */
   readonly changeIdentity: boolean;
-  /** The account that may have mail, or undefined. Throws when that cannot be known now. */
-  find(user: string): Promise<Account | undefined>;
+  /** The account, when it may have mail. Throws when that cannot be known now. */
+  find(user: string): Promise<FoundAccount>;
   /** Development: the names of the users file, for a front that may not read passwords. */
   readonly names: readonly string[] | undefined;
   /** For the process that faces the network. Throws `RefusedConfiguration` when there is no fit account. */
@@ -46,9 +51,12 @@ export function openAccounts({ usersFile, policy, loopbackOnly }: AccountsOption
     names: usersFile === undefined ? undefined : readNames(usersFile),
     async find(user) {
       const record = await directory.lookup(user);
-      if (record === undefined || mayHaveMail(record, policy()).kind !== 'allowed') return undefined;
+      if (record === undefined) return { kind: 'none', reason: `unknown user: "${user}"` };
+      const verdict = mayHaveMail(record, policy());
+      if (verdict.kind !== 'allowed')
+        return { kind: 'none', reason: `${user}: ${verdict.reason}; name a person for it in aliases` };
       const { name, uid, gid, home } = record;
-      return { name, uid, gid, home };
+      return { kind: 'found', account: { name, uid, gid, home } };
     },
     frontIdentity: (mailOwner) =>
       chooseFrontIdentity(system, usersFile === undefined ? ['postcote', mailOwner] : ['postcote', 'nobody']),

@@ -5,12 +5,12 @@
 import type { Socket } from 'node:net';
 import { FrameError, FrameReader, type Log, formatFrame } from '@postcote/wire';
 import { type DeliveryRefused, MAX_OPEN_FRAME, readOpenDelivery } from '../delivery/protocol.ts';
-import type { Account } from '../ipc.ts';
+import type { FoundAccount } from './accounts.ts';
 import { type WorkerTable, WorkersBusy } from './worker-table.ts';
 
 export interface DeliveryDoorOptions {
-  /** The account that may have mail, undefined when there is none; throws on temporary failure. */
-  readonly findAccount: (user: string) => Promise<Account | undefined>;
+  /** Throws on temporary failure. */
+  readonly findAccount: (user: string) => Promise<FoundAccount>;
   readonly workers: () => WorkerTable;
   readonly log: Log;
 }
@@ -49,12 +49,12 @@ export function admitDelivery(socket: Socket, options: DeliveryDoorOptions): voi
 
 async function hand(socket: Socket, user: string, options: DeliveryDoorOptions): Promise<void> {
   try {
-    const account = await options.findAccount(user);
-    if (account === undefined) {
-      refuse(socket, { ready: false, code: 'unknownUser', reason: `unknown user: "${user}"` });
+    const found = await options.findAccount(user);
+    if (found.kind === 'none') {
+      refuse(socket, { ready: false, code: 'unknownUser', reason: found.reason });
       return;
     }
-    options.workers().handOver(account, { type: 'connection', kind: 'deliver' }, socket);
+    options.workers().handOver(found.account, { type: 'connection', kind: 'deliver' }, socket);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     if (!(error instanceof WorkersBusy))
