@@ -13,6 +13,9 @@ const TEXT = 16 * 1024;
 const SMALL = 16 * 1024;
 /** Octets that may as well be text while nothing larger has come. */
 const TINY = 1024;
+/** Chunks that were sent and can be filled again; new memory costs more than filling it. For all writers together. */
+const FREE: Buffer[] = [];
+const MAX_FREE = 2;
 
 export class GatheringWriter {
   readonly #host: SessionHost;
@@ -42,7 +45,7 @@ export class GatheringWriter {
     }
     this.#gatherText();
     for (let from = 0; from < bytes.length;) {
-      const chunk = (this.#chunk ??= Buffer.allocUnsafeSlow(CHUNK));
+      const chunk = (this.#chunk ??= FREE.pop() ?? Buffer.allocUnsafeSlow(CHUNK));
       const copied = bytes.copy(chunk, this.#used, from);
       from += copied;
       this.#filled(chunk, copied);
@@ -59,10 +62,7 @@ export class GatheringWriter {
     this.#gatherText();
     const chunk = this.#chunk;
     if (chunk === undefined || this.#used === 0) return;
-    const bytes = chunk.subarray(0, this.#used);
-    this.#chunk = undefined;
-    this.#used = 0;
-    this.#send(bytes);
+    this.#sendChunk(chunk);
   }
 
   /** The client does not keep up: wait for `ready` before the next message. */
@@ -80,7 +80,7 @@ export class GatheringWriter {
     let text = this.#text;
     this.#text = '';
     while (text !== '') {
-      const chunk = (this.#chunk ??= Buffer.allocUnsafeSlow(CHUNK));
+      const chunk = (this.#chunk ??= FREE.pop() ?? Buffer.allocUnsafeSlow(CHUNK));
       const written = chunk.write(text, this.#used, 'latin1');
       text = written === text.length ? '' : text.slice(written);
       this.#filled(chunk, written);
@@ -89,14 +89,20 @@ export class GatheringWriter {
 
   #filled(chunk: Buffer, octets: number): void {
     this.#used += octets;
-    if (this.#used < CHUNK) return;
-    this.#chunk = undefined;
-    this.#used = 0;
-    this.#send(chunk);
+    if (this.#used === CHUNK) this.#sendChunk(chunk);
   }
 
-  #send(bytes: Buffer): void {
+  #sendChunk(chunk: Buffer): void {
+    const bytes = chunk.subarray(0, this.#used);
+    this.#chunk = undefined;
+    this.#used = 0;
+    this.#send(bytes, () => {
+      if (FREE.length < MAX_FREE) FREE.push(chunk);
+    });
+  }
+
+  #send(bytes: Buffer, taken?: () => void): void {
     this.octets += bytes.length;
-    if (!this.#host.write(bytes)) this.#blocked = true;
+    if (!this.#host.write(bytes, taken)) this.#blocked = true;
   }
 }

@@ -44,8 +44,11 @@ export interface ProtocolSession {
 
 /** What a session may ask of its connection. */
 export interface SessionHost {
-  /** Queues bytes; writes of one turn of the event loop leave in one system call. False: wait for `drained()`. */
-  write(bytes: string | Uint8Array): boolean;
+  /**
+   * Queues bytes; writes of one turn of the event loop leave in one system call. False: wait for `drained()`. The
+   * bytes must not change until `taken` is called, which it is once at most, and never where the host does not know.
+   */
+  write(bytes: string | Uint8Array, taken?: () => void): boolean;
   /** Settles when the peer has taken what was written, or when the connection ended. */
   drained(): Promise<void>;
   /** Stops and resumes reading; `receive` is not called in between. */

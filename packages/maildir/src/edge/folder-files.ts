@@ -1,7 +1,7 @@
 // The files of one folder: lists new/ and cur/ when that is needed, matches names with entries, and makes files that
 // nobody knows yet fit to get a UID.
 
-import { lstatSync, readdirSync, renameSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, type Stats } from 'node:fs';
 import { baseOf } from '../file-name.ts';
 import { warn, type StoreContext } from './context.ts';
 import { DirectoryState } from './directory-state.ts';
@@ -36,8 +36,9 @@ export interface FoundFile {
 interface Settling {
   isTaken(base: string): boolean;
   /** The files whose bases were met before in this round. */
-  readonly met: Map<string, string | Buffer>;
-  readonly regular: Readonly<Record<Place, ReadonlySet<string>>> | undefined;
+  readonly met: Map<string, Stranger>;
+  /** Names that are no regular files. */
+  readonly irregular: Readonly<Record<Place, ReadonlySet<string>>> | undefined;
 }
 
 /** This many strangers make another listing cheaper than a look at each. */
@@ -177,62 +178,66 @@ export class FolderFiles {
 
   #sameFile(entry: MessageEntry, name: string, place: Place): boolean {
     const one = lstatSync(this.fileOf(entry), { throwIfNoEntry: false });
-    const other = lstatSync(pathOf(this.directoryOf(place), name), { throwIfNoEntry: false });
+    const other = this.#stat({ name, place });
     return !one || !other || one.ino === other.ino;
   }
 
   #isMessageFile(name: string, place: Place): boolean {
-    return lstatSync(pathOf(this.directoryOf(place), name), { throwIfNoEntry: false })?.isFile() === true;
+    return this.#stat({ name, place })?.isFile() === true;
   }
 
   /** Under the lock: those of `strangers` that are messages, each under a base that is its own. */
   settleStrangers(strangers: readonly Stranger[], isTaken: (base: string) => boolean): FoundFile[] {
-    const settling: Settling = { isTaken, met: new Map(), regular: this.#regularFiles(strangers) };
-    return strangers.flatMap((stranger) => this.#settle(stranger, settling));
+    const settling: Settling = { isTaken, met: new Map(), irregular: this.#irregularFiles(strangers) };
+    const found: FoundFile[] = [];
+    for (const stranger of strangers) {
+      const file = this.#settle(stranger, settling);
+      if (file) found.push(file);
+    }
+    return found;
   }
 
   /** Where many are to be looked at, a listing tells all kinds at once; undefined: look at each. */
-  #regularFiles(strangers: readonly Stranger[]): Settling['regular'] {
+  #irregularFiles(strangers: readonly Stranger[]): Settling['irregular'] {
     if (strangers.length < LISTED_FROM) return undefined;
-    const regular: Record<Place, Set<string>> = [new Set(), new Set(), new Set()];
+    const irregular: Record<Place, Set<string>> = [new Set(), new Set(), new Set()];
     for (const place of [NEW, CUR] as const) {
       if (!strangers.some((s) => s.place === place)) continue;
       for (const file of readdirSync(this.directoryOf(place), { encoding: 'latin1', withFileTypes: true }))
-        if (file.isFile()) regular[place].add(file.name);
+        if (!file.isFile()) irregular[place].add(file.name);
     }
-    return regular;
+    return irregular;
   }
 
-  #settle(stranger: Stranger, { isTaken, met, regular }: Settling): FoundFile[] {
+  #settle(stranger: Stranger, { isTaken, met, irregular }: Settling): FoundFile | undefined {
     const { name, place } = stranger;
-    const file = pathOf(this.directoryOf(place), name);
     let base = baseOf(name);
     const info = name.slice(base.length);
-    if (regular?.[place].has(name) !== true) {
-      const stat = lstatSync(file, { throwIfNoEntry: false });
-      if (!stat) return [];
+    if (irregular?.[place].has(name) !== false) {
+      const stat = this.#stat(stranger);
+      if (!stat) return undefined;
       if (!stat.isFile()) {
         if (!this.#ignored.has(base))
           warn(this.#context, `${this.#path}: ${JSON.stringify(name)} is no regular file, ignored`);
         this.#ignored.add(base);
-        return [];
+        return undefined;
       }
     }
     this.#ignored.delete(base);
     const other = met.get(base);
     // Linked to its second name and not yet, or just now, unlinked from its first: one message.
-    if (other && [undefined, inodeOf(file)].includes(inodeOf(other))) return [];
+    if (other && [undefined, this.#stat(stranger)?.ino].includes(this.#stat(other)?.ino)) return undefined;
     if (isTaken(base) || other || base === '' || /[\r\n]/.test(base)) {
       // The same base twice, or one that no uidlist can hold: the file goes on under a new name.
       base = this.#context.names.next();
-      const renamed = pathOf(this.directoryOf(place), base + info);
-      renameSync(file, renamed);
-      met.set(base, renamed);
-    } else met.set(base, file);
-    return [{ base, info, place }];
+      const directory = this.directoryOf(place);
+      renameSync(pathOf(directory, name), pathOf(directory, base + info));
+      met.set(base, { name: base + info, place });
+    } else met.set(base, stranger);
+    return { base, info, place };
   }
-}
 
-function inodeOf(file: string | Buffer): number | undefined {
-  return lstatSync(file, { throwIfNoEntry: false })?.ino;
+  #stat({ name, place }: Stranger): Stats | undefined {
+    return lstatSync(pathOf(this.directoryOf(place), name), { throwIfNoEntry: false });
+  }
 }

@@ -42,6 +42,8 @@ interface Worker {
 const PING_INTERVAL = 5_000;
 const MISSED_PINGS = 4;
 const FIRST_PAUSE = 200;
+/** Milliseconds from taking the spare worker to starting another. */
+const SPARE_PAUSE = 300;
 const LONGEST_PAUSE = 30_000;
 /** Having run this long without failing again, a user's worker counts as healthy. */
 const FORGET_AFTER = 60_000;
@@ -54,6 +56,7 @@ export class WorkerTable {
   readonly #backOff = new Map<string, { readonly until: number; readonly pause: number }>();
   readonly #pings: NodeJS.Timeout;
   #spare: Worker | undefined;
+  #spareTimer: NodeJS.Timeout | undefined;
   #stopping = false;
 
   constructor(options: WorkerTableOptions) {
@@ -117,12 +120,14 @@ export class WorkerTable {
     worker.account = account;
     this.#byUser.set(account.name, worker);
     worker.child.send(this.#options.assignment(account));
-    // After the hand-over of the moment, not before it.
-    setImmediate(() => this.#keepSpare());
+    // Starting a process takes a processor for a while, which the user who just came should have.
+    this.#spareTimer ??= setTimeout(() => this.#keepSpare(), SPARE_PAUSE).unref();
     return worker;
   }
 
   #keepSpare(): void {
+    clearTimeout(this.#spareTimer);
+    this.#spareTimer = undefined;
     if (this.#spare === undefined && !this.#stopping) this.#spare = this.#launch();
   }
 

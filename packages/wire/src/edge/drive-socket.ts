@@ -105,10 +105,13 @@ class SocketDriver implements DrivenSocket, SessionHost {
     this.session.start();
   }
 
-  write(bytes: string | Uint8Array): boolean {
+  write(bytes: string | Uint8Array, taken?: () => void): boolean {
     if (this.#phase !== 'open') return true;
     this.#cork();
-    return this.#socket.write(bytes);
+    if (taken === undefined) return this.#socket.write(bytes);
+    return this.#socket.write(bytes, (error) => {
+      if (!error) taken();
+    });
   }
 
   drained(): Promise<void> {
