@@ -108,8 +108,8 @@ export function openSystemUsers(homes: string): SystemUsers {
     if (count === 0) return [];
     const accounts = chooseIds(count).map((id): Account => {
       const name = `${PREFIX}${crypto.randomBytes(4).toString('hex')}`;
-      // Hexadecimal: nothing that a client's command line takes for an option.
-      const password = crypto.randomBytes(9).toString('hex');
+      // Twelve hexadecimal digits: transcripts count them, and no command line takes them for an option.
+      const password = crypto.randomBytes(6).toString('hex');
       return { name, password, home: path.join(homes, name), uid: id, gid: id };
     });
     const hashes = execFileSync('openssl', ['passwd', '-6', '-stdin'], {
