@@ -172,6 +172,50 @@ describe('sizes', () => {
   });
 });
 
+describe('many files at once', () => {
+  it('tells messages from other things, and one message from two', async () => {
+    for (let i = 10; i < 60; i++) put(`${i % 2 ? 'new' : 'cur'}/${i}.M1.h${i % 2 ? '' : ':2,'}`);
+    execFileSync('mkfifo', [join(root, 'new', '1.M1.fifo')]);
+    symlinkSync('/etc/hostname', join(root, 'cur', '2.M1.link:2,'));
+    linkSync(join(root, 'new/11.M1.h'), join(root, 'cur/11.M1.h:2,S'));
+    put('cur/13.M1.h:2,S', 'Subject: other\n\n');
+    const mailbox = await store.open('INBOX');
+    const found = await texts(mailbox);
+    expect(found).toHaveLength(51);
+    expect(found.filter((text) => text === CRLF_TEXT)).toHaveLength(50);
+    expect(uidlist()).not.toMatch(/fifo|link/);
+    expect(uidlist()).toMatch(/^3 V\d+ N52 /);
+    const again = await reopen().open('INBOX');
+    expect(again.records.map((r) => r.uid)).toEqual(mailbox.records.map((r) => r.uid));
+  });
+});
+
+describe('a file that changes under its name', () => {
+  it('is served as it is now, whatever size it had', async () => {
+    put('cur/1.M1.h:2,');
+    for (const body of ['', 'short', 'x'.repeat(70_000), 'y\n'.repeat(60_000), 'z'.repeat(2_000_000)]) {
+      for (const now of [`${body}more\n`, body.slice(0, -1), '']) {
+        put('cur/1.M1.h:2,', body);
+        const mailbox = await reopen().open('INBOX');
+        const message = mailbox.message(1);
+        // A look at the file that keeps its size, and nothing of its content, in mind.
+        await message?.internalDate();
+        put('cur/1.M1.h:2,', now);
+        const text = (await message?.read())?.toString();
+        expect(text === now.replaceAll('\n', '\r\n')).toBe(true);
+        await store.close();
+      }
+    }
+  });
+
+  it('has a header that is found in any piece of it', async () => {
+    const header = `Subject: x\n${'X-Long: y\n'.repeat(1000)}`;
+    put('cur/1.M1.h:2,', `${header}\n${'body\n'.repeat(20_000)}`);
+    const mailbox = await store.open('INBOX');
+    expect((await mailbox.message(1)?.header())?.toString()).toBe(`${header}\n`.replaceAll('\n', '\r\n'));
+  });
+});
+
 describe('names and places', () => {
   it('follows a message that other programs move and flag', async () => {
     put('new/1.M1.h');
