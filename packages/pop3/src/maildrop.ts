@@ -27,8 +27,8 @@ export interface MaildropOptions {
 
 /** Messages looked at before other sessions get their turn. */
 const SLICE = 500;
-/** \Seen changes gathered before they are stored; the rest follows when the session ends. */
-const SEEN_BATCH = 200;
+/** \Seen changes gathered before they are stored. DOVECOT: they are stored when the session ends. */
+const SEEN_BATCH = 10_000;
 
 export class Maildrop {
   readonly #mailbox: Mailbox;
