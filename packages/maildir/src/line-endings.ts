@@ -79,6 +79,8 @@ function mixedToCrlf(bytes: Buffer, previous: number, allocate: (length: number)
   return out;
 }
 
+const BARE_LF = /(?:^|[^\r])\n/;
+
 /** Turns CRLF into LF over any chunking. */
 export class LfEncoder {
   /** Octets given out so far, and what they will be in CRLF form. */
@@ -90,6 +92,27 @@ export class LfEncoder {
   #last = 0;
 
   push(chunk: Uint8Array): Buffer {
+    return this.#pushPlain(chunk) ?? this.#pushAny(chunk);
+  }
+
+  /**
+   * The common case, CRLF and no other CR or LF; undefined where it is not. Octet by octet takes long in a process
+   * that is just starting, whose code nothing has compiled yet.
+   */
+  #pushPlain(chunk: Uint8Array): Buffer | undefined {
+    const { length } = chunk;
+    if (this.#heldCr || this.#last === CR || length === 0 || length > STRETCH) return undefined;
+    const text = Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1');
+    if (BARE_LF.test(text)) return undefined;
+    const plain = text.replace(/\r\n/g, '\n');
+    if (plain.includes('\r')) return undefined;
+    this.#last = plain.charCodeAt(plain.length - 1);
+    this.size += plain.length;
+    this.crlfSize += length;
+    return Buffer.from(plain, 'latin1');
+  }
+
+  #pushAny(chunk: Uint8Array): Buffer {
     const out = Buffer.allocUnsafe(chunk.length + 1);
     let at = 0;
     let held = this.#heldCr;

@@ -33,9 +33,11 @@ const FRONT_PATIENCE = 15_000;
 const WORKER_PATIENCE = 5_000;
 const LOOPBACK = /^(127\.|::1$)/;
 /** Deliveries sync in parallel, and the file system groups what is synced at once (docs/maildir.md). */
-const WORKER_POOL = 16;
+const WORKER_POOL = 8;
 /** V8 keeps a young generation of 16 MiB a process otherwise; a worker's garbage is short-lived and small. */
 const LEAN = ['--max-semi-space-size=2'];
+/** Workers are many and short of work each: helper threads of V8 cost them more than they help. */
+const WORKER_LEAN = [...LEAN, '--single-threaded'];
 
 type Part = 'front' | 'authenticator';
 const PARTS = 2;
@@ -103,7 +105,7 @@ export class Supervisor {
           onMessage,
           onExit,
           onOutput: this.#onOutput,
-          nodeOptions: LEAN,
+          nodeOptions: WORKER_LEAN,
           poolSize: WORKER_POOL,
         }),
       assignment: (account) => ({
