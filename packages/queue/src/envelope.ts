@@ -32,6 +32,10 @@ export interface QueueEnvelope {
   readonly protocol: string;
   readonly saslMethod?: string;
   readonly saslUser?: string;
+  /** Kept from being tried until somebody releases it. */
+  readonly hold?: true;
+  /** Accepted and thrown away. */
+  readonly discard?: true;
 }
 
 /** The envelope without its recipients: these are rows of their own. */

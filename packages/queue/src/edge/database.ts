@@ -235,6 +235,7 @@ export class QueueDatabase {
     const statements = this.#statements;
     const { id, queueId, arrivedAt, sender, envelope, size, spool, nextAttempt } = write;
     statements.insertMessage.run(id, queueId, arrivedAt, sender, envelope, size, spool, nextAttempt);
+    if (write.held === true) statements.hold.run(1, nextAttempt, id);
     for (const recipient of write.recipients) {
       const { index, address, original, transport, nexthop, details } = recipient;
       statements.insertRecipient.run(id, index, address, original, transport, nexthop, details);

@@ -32,8 +32,8 @@ export class MessageIntake {
   readonly #context: IntakeContext;
   readonly #id: number;
   readonly #arrivedAt: number;
-  readonly #envelope: MessageEnvelope;
-  readonly #recipients: Promise<readonly QueuedRecipient[] | QueueError>;
+  #envelope: MessageEnvelope;
+  #recipients: Promise<readonly QueuedRecipient[] | QueueError>;
   readonly #inlineLimit: number;
   #head = Buffer.allocUnsafeSlow(FIRST_BUFFER);
   #headLength = 0;
@@ -51,6 +51,14 @@ export class MessageIntake {
     this.#id = context.store.nextId();
     this.queueId = formatQueueId(this.#id, this.#arrivedAt, settings.longQueueIds);
     this.#recipients = resolveAll(recipients, rest, context.resolve);
+  }
+
+  /** Takes the envelope's place with one that came to be while the message came in. */
+  amend(envelope: QueueEnvelope): void {
+    if (this.#ended) return;
+    const { recipients, ...rest } = envelope;
+    this.#envelope = rest;
+    this.#recipients = resolveAll(recipients, rest, this.#context.resolve);
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
@@ -83,7 +91,7 @@ export class MessageIntake {
       'postfix/cleanup',
       `${queueId}: message-id=${messageId === '' ? '<>' : messageId}`,
     );
-    if (recipients.length === 0) {
+    if (recipients.length === 0 || this.#envelope.discard === true) {
       await this.#spool?.remove();
       this.#context.log('info', 'postfix/qmgr', `${queueId}: removed`);
     } else {
@@ -100,7 +108,8 @@ export class MessageIntake {
 
   async #store(recipients: readonly QueuedRecipient[], octets: Uint8Array | undefined): Promise<void> {
     const { store, scheduler } = this.#context;
-    const inMemory = recipients.length <= RECIPIENT_WINDOW && scheduler.promise(recipients.length);
+    const held = this.#envelope.hold === true;
+    const inMemory = !held && recipients.length <= RECIPIENT_WINDOW && scheduler.promise(recipients.length);
     try {
       await store.accept(
         {
@@ -115,6 +124,7 @@ export class MessageIntake {
           length: octets?.length ?? 0,
           spool: octets === undefined ? this.queueId : null,
           nextAttempt: inMemory ? null : this.#arrivedAt,
+          held,
           recipients: recipients.map(storedRecipient),
         },
         octets,
@@ -124,6 +134,7 @@ export class MessageIntake {
       await this.#spool?.remove();
       throw error;
     }
+    if (held) return;
     if (!inMemory) {
       scheduler.noteWaiting();
       return;

@@ -32,6 +32,8 @@ export interface AcceptWrite {
   readonly spool: string | null;
   /** Null: the front half has it in memory and tries it at once. */
   readonly nextAttempt: number | null;
+  /** Goes on hold at once. */
+  readonly held?: boolean;
   readonly recipients: readonly StoredRecipient[];
 }
 

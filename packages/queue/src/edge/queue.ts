@@ -40,6 +40,8 @@ export interface QueueOptions {
 export interface QueueWriter {
   readonly queueId: string;
   write(chunk: Uint8Array): Promise<void> | undefined;
+  /** Before `commit`: another envelope in place of the first. */
+  amend(envelope: QueueEnvelope): void;
   /** Settles when the message is durable. Throws `QueueError`; nothing is kept then. */
   commit(): Promise<{ readonly queueId: string }>;
   abort(): Promise<void>;
