@@ -25,7 +25,7 @@ export {
   type ParameterType,
 } from './postfix/parameter-table.ts';
 export { takesArgument, type Restriction } from './postfix/restrictions.ts';
-export { parseBool, parseInteger, parseTime, splitList } from './postfix/values.ts';
+export { parseBool, parseInteger, parseTime, splitList, stripBraces } from './postfix/values.ts';
 export { honouredParameters } from './postfix/honoured-parameters.ts';
 export { checkPostfix, type PostfixReportOptions } from './postfix/report.ts';
 export {

@@ -14,6 +14,8 @@ export interface TlsInfo {
   readonly usedBits: number;
   readonly algorithmBits: number;
   readonly serverName?: string;
+  /** The session of an earlier handshake was taken up again. */
+  readonly resumed?: true;
   /** `X25519`, where it is known: Node does not tell a server. */
   readonly keyExchange?: string;
 }

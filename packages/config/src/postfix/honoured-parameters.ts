@@ -6,7 +6,10 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   configuration: `compatibility_level config_directory default_database_type inet_interfaces inet_protocols mail_name
     mail_owner mail_version multi_instance_name mydomain myhostname mynetworks mynetworks_style myorigin
     parent_domain_matches_subdomains process_name service_name smtpd_restriction_classes stress syslog_name`,
-  connections: `smtpd_client_connection_count_limit smtpd_client_event_limit_exceptions`,
+  connections: `anvil_rate_time_unit smtpd_authorized_xclient_hosts smtpd_authorized_xforward_hosts
+    smtpd_client_auth_rate_limit smtpd_client_connection_count_limit smtpd_client_connection_rate_limit
+    smtpd_client_event_limit_exceptions smtpd_client_message_rate_limit smtpd_client_new_tls_session_rate_limit
+    smtpd_client_recipient_rate_limit smtpd_discard_ehlo_keyword_address_maps smtpd_reject_footer`,
   session: `allow_percent_hack allow_untrusted_routing always_add_missing_headers disable_vrfy_command hopcount_limit
     line_length_limit local_header_rewrite_clients smtpd_forbid_bare_newline smtpd_forbid_bare_newline_reject_code
     smtpd_forbid_unauth_pipelining message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time
@@ -18,7 +21,11 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   sasl: `broken_sasl_auth_clients smtpd_sasl_auth_enable smtpd_sasl_authenticated_header
     smtpd_sasl_exceptions_networks smtpd_sasl_local_domain smtpd_sasl_response_limit smtpd_sasl_security_options
     smtpd_sasl_tls_security_options`,
-  restrictions: `smtpd_client_restrictions smtpd_data_restrictions smtpd_end_of_data_restrictions
+  restrictions: `access_map_defer_code access_map_reject_code default_rbl_reply rbl_reply_maps
+    smtpd_null_access_lookup_key smtpd_policy_service_default_action smtpd_policy_service_max_idle
+    smtpd_policy_service_max_ttl smtpd_policy_service_policy_context smtpd_policy_service_request_limit
+    smtpd_policy_service_retry_delay smtpd_policy_service_timeout smtpd_policy_service_try_limit
+    smtpd_reject_unlisted_sender smtpd_sender_login_maps smtpd_client_restrictions smtpd_data_restrictions smtpd_end_of_data_restrictions
     smtpd_helo_restrictions smtpd_recipient_restrictions smtpd_reject_unlisted_recipient
     smtpd_relay_before_recipient_restrictions smtpd_relay_restrictions smtpd_sender_restrictions
     defer_code invalid_hostname_reject_code maps_rbl_reject_code non_fqdn_reject_code
@@ -68,11 +75,6 @@ const GROUPS: readonly Group[] = [
     names: /^smtpd_upstream_proxy_protocol$/,
     message:
       "the proxy's header is not read, and every client would have the proxy's address; remove this line to run without",
-    mustRefuse: true,
-  },
-  {
-    names: /^smtpd_reject_unlisted_sender$/,
-    message: 'unknown local senders are not looked up; remove this line to run without',
     mustRefuse: true,
   },
   {

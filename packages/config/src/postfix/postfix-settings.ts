@@ -125,6 +125,17 @@ export class PostfixSettings {
     return this.#settled(name, (value) => this.#readRestrictions(name, value), '') ?? [];
   }
 
+  /** Words that stand elsewhere than in main.cf: what an access table answers with. */
+  restrictionsIn(text: string, origin: Origin): readonly Restriction[] {
+    const classes = this.#classes();
+    const written = parseRestrictions({ name: '', value: text, definition: undefined, classes });
+    return written.flatMap((restriction, index) =>
+      classes.has(restriction.word)
+        ? underWarning(this.restrictions(restriction.word), written[index - 1])
+        : [{ ...restriction, origin }],
+    );
+  }
+
   /** The line that holds a word of this parameter's value. */
   originOfWord(name: string, word: string): Origin {
     const definition = this.definition(name);
@@ -196,10 +207,7 @@ export class PostfixSettings {
         this.#complain(restriction.word, 'this restriction class contains itself');
         return [{ ...restriction, word: 'reject' }];
       }
-      const members = this.restrictions(restriction.word);
-      const before = written[index - 1];
-      if (before?.word !== 'warn_if_reject') return members;
-      return members.flatMap((member, at) => (at === 0 ? [member] : [before, member]));
+      return underWarning(this.restrictions(restriction.word), written[index - 1]);
     });
     this.#openClasses.pop();
     return flat;
@@ -241,6 +249,15 @@ export class PostfixSettings {
       style === 'subnet' || style === 'class' ? (style satisfies NetworksStyle) : 'host',
     );
   }
+}
+
+/** `warn_if_reject` before a class stands before each of its words. */
+function underWarning(
+  members: readonly Restriction[],
+  before: Restriction | undefined,
+): readonly Restriction[] {
+  if (before?.word !== 'warn_if_reject') return members;
+  return members.flatMap((member, at) => (at === 0 ? [member] : [before, member]));
 }
 
 const NO_OVERRIDES: ReadonlyMap<string, Definition> = new Map();

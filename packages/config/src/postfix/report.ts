@@ -142,6 +142,8 @@ function checkRestrictionLists(
   return problems;
 }
 
+const POLICY_SERVER = /^(inet:.*:[0-9]{1,5}|(unix|local):.+)$/;
+
 function checkRestriction(
   list: string,
   restriction: Restriction,
@@ -156,6 +158,10 @@ function checkRestriction(
   }
   if (takesArgument(word) && argument === undefined) {
     return refuse(origin, { name: list, value: word, message: `"${word}" needs an argument` });
+  }
+  if (word === 'check_policy_service' && !POLICY_SERVER.test(argument ?? '')) {
+    const message = 'a policy server is named as inet:host:port or unix:path';
+    return refuse(origin, { name: list, value: argument ?? '', message });
   }
   return undefined;
 }

@@ -19,7 +19,7 @@ export interface Restriction {
 export const builtInOrigin: Origin = { file: '(default)', line: 0 };
 
 const TAKES_ARGUMENT =
-  /^(check_[a-z0-9_]+_access|check_policy_service|reject_rbl_client|reject_rhsbl_[a-z_]+|permit_dnswl_client|permit_rhswl_client|reject_maps_rbl_domain|sleep)$/;
+  /^(check_[a-z0-9_]+_access|check_policy_service|reject_rbl_client|reject_rbl|reject_rhsbl_[a-z_]+|permit_dnswl_client|permit_rhswl_client|reject_maps_rbl_domain|sleep)$/;
 
 /** POSTFIX: a bare `type:table` is short for the list's own access check. */
 const OWN_ACCESS_CHECK: ReadonlyMap<string, string> = new Map([

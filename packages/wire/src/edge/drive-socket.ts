@@ -312,6 +312,7 @@ export function describeTls(socket: TLSSocket): TlsInfo {
     cipher: cipher.name,
     usedBits: bits,
     algorithmBits: bits,
+    ...(socket.isSessionReused() ? { resumed: true as const } : {}),
   };
   const serverName = (socket as TLSSocket & { servername?: string | false }).servername;
   return typeof serverName === 'string' && serverName !== '' ? { ...info, serverName } : info;
