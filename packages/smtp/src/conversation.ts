@@ -3,6 +3,9 @@
 
 import type { Path } from './address.ts';
 import type { ClientName } from './client-name.ts';
+import type { ClientLimits } from './client-limits.ts';
+import type { Forwarded } from './commands/xclient.ts';
+import type { Effects } from './effects.ts';
 import type {
   Addresses,
   Clock,
@@ -28,6 +31,8 @@ export interface SmtpPorts {
   readonly queue: MessageQueue;
   readonly clock: Clock;
   readonly log: Log;
+  /** Absent: no rates are counted. */
+  readonly limits?: ClientLimits;
 }
 
 export interface Transaction {
@@ -36,12 +41,18 @@ export interface Transaction {
   readonly recipients: { readonly path: Path; readonly envelope: EnvelopeRecipient }[];
   overshoot: number;
   readonly answers: Map<string, DnsAnswer<unknown> | Promise<DnsAnswer<unknown>>>;
+  readonly effects: Effects;
 }
 
 export interface Conversation {
   readonly settings: SmtpSettings;
   readonly ports: SmtpPorts;
-  readonly peer: Peer;
+  /** Who is on the other end, or whom XCLIENT says it speaks for. */
+  peer: Peer;
+  /** Whether this client may say XCLIENT, XFORWARD. */
+  mayXclient: boolean;
+  mayXforward: boolean;
+  forwarded: Forwarded | undefined;
   readonly sessionId: string;
   tls: TlsInfo | undefined;
   /** Whether STARTTLS can be kept: there is a certificate. */
@@ -53,6 +64,10 @@ export interface Conversation {
   login: { readonly method: string; readonly user: string } | undefined;
   failedLogins: number;
   transaction: Transaction | undefined;
+  /** What lists before RCPT would have deferred (`smtpd_delay_reject = no`). */
+  readonly deferred: { connect?: Reply | undefined; helo?: Reply | undefined; mail?: Reply | undefined };
+  /** MAIL commands so far: tells the questions about one message from those about the next. */
+  transactions: number;
   /** Where BDAT stands (RFC 3030): after a failed chunk the rest is discarded until the transaction ends. */
   chunking: 'none' | 'receiving' | 'failed';
   /** Input came when the client should have waited. Sticky, as in Postfix. */
@@ -72,6 +87,8 @@ export type Next =
   | { readonly kind: 'command' }
   | { readonly kind: 'close' }
   | { readonly kind: 'startTls' }
+  /** The session begins again, as that of another client. */
+  | { readonly kind: 'greet' }
   | { readonly kind: 'data' }
   /** `refused`: the chunk is read and dropped, and then answered with this. */
   | { readonly kind: 'bdat'; readonly size: number; readonly last: boolean; readonly refused?: Reply }

@@ -6,6 +6,7 @@ export {
   parseMailbox,
   parsePath,
 } from './address.ts';
+export { type ClientEvent, ClientLimits, type ClientRateLimits } from './client-limits.ts';
 export { type ClientName, type NamedClient, UNKNOWN_CLIENT, findClientName } from './client-name.ts';
 export type { SmtpPorts } from './conversation.ts';
 export { NetworkSyntaxError, compileNetworks } from './networks.ts';

@@ -9,7 +9,7 @@ import type { Conversation, Transaction } from './conversation.ts';
 import { HeaderReader } from './header-reader.ts';
 import { completesHeaders, missingHeaders } from './missing-headers.ts';
 import { refusal } from './policy.ts';
-import { type AcceptedEnvelope, AcceptError, type IncomingMessage } from './ports.ts';
+import { type AcceptedEnvelope, AcceptError, type EnvelopeRecipient, type IncomingMessage } from './ports.ts';
 import { formatReceived } from './received.ts';
 import { type Reply, printable, reply } from './reply.ts';
 
@@ -39,6 +39,8 @@ export class MessageReceiver {
   #refusal: Reply | undefined;
   #waiting: Promise<void> | undefined;
   #over = false;
+  /** Of the effects that the queue knows of. */
+  #told: number;
 
   /** The message, open in the queue with its `Received:` written; or the reply that says why not. */
   static async open(
@@ -54,6 +56,7 @@ export class MessageReceiver {
         reader: new DotReader(form),
         header: headerReaderOf(conversation, transaction, writer.queueId),
       });
+      for (const field of transaction.effects.prepend) receiver.#write(Buffer.from(`${field}\r\n`));
       receiver.#write(
         Buffer.from(receivedOf(conversation, transaction, { client, queueId: writer.queueId })),
       );
@@ -73,6 +76,7 @@ export class MessageReceiver {
     this.#writer = writer;
     this.#reader = readers.reader;
     this.#header = readers.header;
+    this.#told = conversation.transaction?.effects.version ?? 0;
   }
 
   get queueId(): string {
@@ -138,20 +142,32 @@ export class MessageReceiver {
     this.#reader.finish(this.#emit);
     this.#header.finish(this.#pass);
     if (this.#waiting !== undefined) await this.#waiting;
+    const { queueId, size } = this;
     const problem =
-      this.#refusal ?? this.#lineEnds() ?? (await refusal(this.#conversation, { moment: 'endOfData' }));
+      this.#refusal ??
+      this.#lineEnds() ??
+      (await refusal(this.#conversation, { moment: 'endOfData', queueId, size }));
     if (problem !== undefined) {
       await this.abort();
       return problem;
     }
     this.#over = true;
     try {
+      await this.#amend();
       await this.#writer.commit();
       return reply(250, '0.0', `Ok: queued as ${this.queueId}`);
     } catch (error) {
       logFailure(this.#conversation, this.queueId, error);
       return queueErrorReply(error);
     }
+  }
+
+  /** What came of the end-of-data restrictions, which run when the queue has the envelope already. */
+  async #amend(): Promise<void> {
+    const { transaction, client } = this.#conversation;
+    if (transaction === undefined || transaction.effects.version === this.#told) return;
+    this.#told = transaction.effects.version;
+    this.#writer.amend?.(envelopeOf(this.#conversation, transaction, await client));
   }
 
   /** Leaves nothing behind. */
@@ -195,10 +211,12 @@ function envelopeOf(
   client: ClientName,
 ): Omit<AcceptedEnvelope, 'messageSize'> {
   const { peer, login, protocol } = conversation;
-  const { sender, parameters, recipients } = transaction;
+  const { sender, parameters, effects } = transaction;
   return {
     sender: sender.address,
-    recipients: recipients.map(({ envelope }) => envelope),
+    recipients: recipientsOf(transaction),
+    ...(effects.hold ? { hold: true as const } : {}),
+    ...(effects.discard ? { discard: true as const } : {}),
     smtpUtf8: parameters.smtpUtf8,
     ...(parameters.bodyType === undefined ? {} : { bodyType: parameters.bodyType }),
     ...(parameters.ret === undefined ? {} : { ret: parameters.ret }),
@@ -213,6 +231,13 @@ function envelopeOf(
     protocol,
     ...(login === undefined ? {} : { saslMethod: login.method, saslUser: login.user }),
   };
+}
+
+/** POSTFIX: a redirection takes everybody's place; who gets a copy is told of no success and no failure. */
+function recipientsOf({ recipients, effects }: Transaction): readonly EnvelopeRecipient[] {
+  if (effects.redirect !== undefined) return [{ address: effects.redirect }];
+  const copies = effects.bcc.map((address) => ({ address, notify: ['NEVER'] as const }));
+  return [...recipients.map(({ envelope }) => envelope), ...copies];
 }
 
 function headerReaderOf(conversation: Conversation, transaction: Transaction, queueId: string): HeaderReader {
@@ -252,11 +277,15 @@ function receivedOf(
   );
 }
 
-/** `QUEUEID: client=name[address], sasl_method=PLAIN, sasl_username=user`. */
-function logClient({ log, login }: Conversation, queueId: string): void {
+/** `QUEUEID: client=name[address], sasl_method=PLAIN, sasl_username=user, orig_queue_id=…, orig_client=…`. */
+function logClient({ log, login, forwarded }: Conversation, queueId: string): void {
   const sasl =
     login === undefined ? '' : `, sasl_method=${login.method}, sasl_username=${printable(login.user)}`;
-  log('info', (client) => `${queueId}: client=${client}${sasl}`);
+  const ident = forwarded?.ident === undefined ? '' : `, orig_queue_id=${forwarded.ident}`;
+  const { name = 'unknown', address } = forwarded ?? {};
+  const origin =
+    forwarded === undefined ? '' : `, orig_client=${address === undefined ? name : `${name}[${address}]`}`;
+  log('info', (client) => `${queueId}: client=${client}${sasl}${ident}${origin}`);
 }
 
 function logFailure({ log, sessionId }: Conversation, queueId: string, error: unknown): void {

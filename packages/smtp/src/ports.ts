@@ -24,6 +24,34 @@ export interface Dns {
   /** PTR names of an address. */
   reverse(address: string): Promise<DnsAnswer<string>>;
   txt(name: string): Promise<DnsAnswer<string>>;
+  /** Names of the name servers of a zone; absent where that cannot be asked. */
+  ns?(name: string): Promise<DnsAnswer<string>>;
+}
+
+/** A lookup table as restriction words use it; config's `LookupTable` is one. */
+export interface AccessTable {
+  /** `hash:/etc/postfix/access`. */
+  readonly describe: string;
+  /** `partial`: a piece of a key, which is never asked of patterns. Throws or rejects when it cannot answer now. */
+  find(
+    key: string,
+    scope?: 'full' | 'partial',
+  ): { readonly value: string } | undefined | Promise<{ readonly value: string } | undefined>;
+}
+
+export type PolicyAnswer =
+  | { readonly kind: 'action'; readonly action: string }
+  /** Nobody answered in time or in form. */
+  | { readonly kind: 'failed'; readonly warnings: readonly string[] };
+
+/** One server that `check_policy_service` names, with its settings. */
+export interface PolicyService {
+  /** `policy_context`. */
+  readonly context: string;
+  /** What counts when it does not answer. */
+  readonly defaultAction: string;
+  /** Never rejects, and ends within the service's time limits. */
+  ask(attributes: readonly (readonly [name: string, value: string])[]): Promise<PolicyAnswer>;
 }
 
 /** A mailbox of an envelope after parsing and unquoting: `"a b"@Example.COM` is `{local: 'a b', domain: 'Example.COM'}`. */
@@ -80,6 +108,10 @@ export interface AcceptedEnvelope {
   readonly saslMethod?: string;
   readonly saslUser?: string;
   readonly messageSize: number;
+  /** Accepted and not to be delivered until somebody releases it. */
+  readonly hold?: true;
+  /** Accepted and not to be delivered at all. */
+  readonly discard?: true;
 }
 
 export interface AcceptResult {
@@ -99,6 +131,8 @@ export class AcceptError extends Error {
 export interface IncomingMessage extends MessageWriter<AcceptResult> {
   /** Known from the start, for `Received:` and the log. */
   readonly queueId: string;
+  /** Before `commit`: what the end-of-data restrictions made of the envelope. */
+  amend?(envelope: Omit<AcceptedEnvelope, 'messageSize'>): void;
 }
 
 /** The queue's entrance. Octets written are CRLF lines without dot-stuffing, `Received:` first. */

@@ -13,24 +13,29 @@ export interface ReplyWriterOptions {
   readonly host: SessionHost;
   readonly clock: Clock;
   readonly softBounce: boolean;
+  /** Makes a refusal longer by `smtpd_reject_footer`. */
+  readonly footed?: (value: Reply) => Reply;
 }
 
 export class ReplyWriter {
   readonly #host: SessionHost;
   readonly #clock: Clock;
   readonly #softBounce: boolean;
+  readonly #footed: ((value: Reply) => Reply) | undefined;
   #text = '';
   #since = 0;
 
-  constructor({ host, clock, softBounce }: ReplyWriterOptions) {
+  constructor({ host, clock, softBounce, footed }: ReplyWriterOptions) {
     this.#host = host;
     this.#clock = clock;
     this.#softBounce = softBounce;
+    this.#footed = footed;
   }
 
   say(value: Reply): void {
     if (this.#text === '') this.#since = this.#clock.now().getTime();
-    this.#text += formatReply(this.#softBounce ? softened(value) : value);
+    const said = this.#softBounce ? softened(value) : value;
+    this.#text += formatReply(this.#footed === undefined ? said : this.#footed(said));
   }
 
   /** Whether what was collected should leave although the group goes on. */

@@ -34,6 +34,12 @@ export class SessionLog {
     this.#waiting = [];
   }
 
+  /** XCLIENT: lines from here on are another client's. */
+  renamed(client: ClientName, address: string): void {
+    this.named(client);
+    this.#client = `${client.name}[${address}]`;
+  }
+
   secured(tls: TlsInfo): void {
     const exchange = tls.keyExchange === undefined ? '' : ` key-exchange ${tls.keyExchange}`;
     const facts = `${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)${exchange}`;

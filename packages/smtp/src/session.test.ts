@@ -408,7 +408,7 @@ describe('smtpd_delay_reject = no', () => {
     await dialog.say('DATA');
     expect(await dialog.say('.')).toBe('554 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: Access denied\r\n');
     expect(dialog.world.queue).toMatchObject({ messages: [], begun: 1, aborted: 1 });
-    expect(dialog.world.logLines().at(-1)).toMatch(/^NOQUEUE: reject: END-OF-MESSAGE from /);
+    expect(dialog.world.logLines().at(-1)).toMatch(/^Q1: reject: END-OF-MESSAGE from /);
   });
 });
 

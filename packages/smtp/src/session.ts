@@ -9,6 +9,7 @@
 import { isUtf8 } from 'node:buffer';
 import { LineFramer, type Peer, type ProtocolSession, type SessionHost, type TlsInfo } from '@postcote/wire';
 import { type ClientName, type NamedClient, UNKNOWN_CLIENT, findClientName } from './client-name.ts';
+import { countConnection, countTlsSession } from './client-events.ts';
 import { splitCommandLine } from './command-line.ts';
 import { continueSasl } from './commands/auth.ts';
 import { COMMANDS } from './commands/table.ts';
@@ -23,6 +24,7 @@ import {
 } from './conversation.ts';
 import { type Chunk, END_OF_MESSAGE, MessageIntake } from './message-intake.ts';
 import { refusal } from './policy.ts';
+import { withFooter } from './reject-footer.ts';
 import { type Reply, plainReply, printable, reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
 import { ReplyWriter } from './reply-writer.ts';
@@ -67,6 +69,12 @@ const NOOP_OK = reply(250, '0.0', 'Ok');
 const SYNCHRONIZATION = reply(554, '5.0', 'Error: SMTP protocol synchronization');
 const FAULT = reply(451, '3.0', 'Error: internal error');
 
+/** POSTFIX: settled when the connection begins; XCLIENT does not change it. */
+function settingsFor(settings: SmtpSettings, address: string): SmtpSettings {
+  const discardEhloKeywords = settings.discardEhloKeywordsFor?.(address);
+  return discardEhloKeywords === undefined ? settings : { ...settings, discardEhloKeywords };
+}
+
 export class SmtpSession implements ProtocolSession {
   readonly #host: SessionHost;
   readonly #settings: SmtpSettings;
@@ -88,19 +96,30 @@ export class SmtpSession implements ProtocolSession {
   #running: Command | undefined;
 
   constructor(options: SmtpSessionOptions) {
-    const { host, peer, settings, ports } = options;
+    const { host, peer, ports } = options;
+    const settings = settingsFor(options.settings, peer.remoteAddress);
     this.#host = host;
     this.#settings = settings;
     this.#lines = new SessionLog(ports.log, settings.program, peer);
     this.#framer = new LineFramer({
       maxLength: Math.max(settings.lineLengthLimit, settings.saslResponseLimit),
     });
-    this.#replies = new ReplyWriter({ host, clock: ports.clock, softBounce: settings.softBounce });
+    this.#replies = new ReplyWriter({
+      host,
+      clock: ports.clock,
+      softBounce: settings.softBounce,
+      ...(settings.rejectFooter === ''
+        ? {}
+        : { footed: (value: Reply) => withFooter(this.#conversation, value) }),
+    });
     const lines = this.#lines;
     this.#conversation = {
       settings,
       ports,
       peer,
+      mayXclient: settings.isXclientHost(peer.remoteAddress),
+      mayXforward: settings.isXforwardHost(peer.remoteAddress),
+      forwarded: undefined,
       sessionId: options.sessionId,
       tls: options.tls,
       tlsAvailable: options.tlsAvailable ?? true,
@@ -110,6 +129,8 @@ export class SmtpSession implements ProtocolSession {
       login: undefined,
       failedLogins: 0,
       transaction: undefined,
+      transactions: 0,
+      deferred: {},
       chunking: 'none',
       improperPipelining: false,
       accessDenied: false,
@@ -130,6 +151,19 @@ export class SmtpSession implements ProtocolSession {
     this.#lines.write('info', (client) => `connect from ${client}`);
     this.#logTls();
     this.#nameClient();
+    const { tls } = this.#conversation;
+    const refused =
+      (tls === undefined ? undefined : countTlsSession(this.#conversation)) ??
+      countConnection(this.#conversation);
+    if (refused !== undefined) {
+      this.#say(refused);
+      this.#close();
+      return;
+    }
+    this.#greet();
+  }
+
+  #greet(): void {
     const greeting = plainReply(220, this.#settings.banner);
     if (this.#settings.delayReject || this.#settings.restrictions.client.length === 0) {
       // The name is looked up meanwhile: nobody waits for it who does not need it.
@@ -162,6 +196,12 @@ export class SmtpSession implements ProtocolSession {
     conversation.login = undefined;
     this.#logTls();
     this.#mode = COMMAND;
+    const refused = countTlsSession(conversation);
+    if (refused !== undefined) {
+      this.#say(refused);
+      this.#close();
+      return;
+    }
     this.#count(true);
     this.#host.setIdleTimeout(this.#settings.timeout);
     if (this.#stopping) this.#sayGoodbye();
@@ -379,6 +419,9 @@ export class SmtpSession implements ProtocolSession {
         // Counted when the handshake is through.
         this.#switchToTls();
         return;
+      case 'greet':
+        this.#count(ok);
+        return this.#beginAgain();
       case 'close':
         this.#count(ok);
         this.#close();
@@ -386,6 +429,8 @@ export class SmtpSession implements ProtocolSession {
       case 'command':
       case undefined:
         this.#count(ok);
+        // POSTFIX: whatever table or server asked for this code, it ends the session.
+        if (value?.code === 421 || value?.code === 521) this.#close();
     }
   }
 
@@ -492,6 +537,15 @@ export class SmtpSession implements ProtocolSession {
   async #judgeClient(): Promise<Reply | undefined> {
     await this.#conversation.client;
     return refusal(this.#conversation, { moment: 'connect' });
+  }
+
+  /** POSTFIX: what XCLIENT may say next is decided anew, for the client that it named. */
+  #beginAgain(): void {
+    const conversation = this.#conversation;
+    const { peer, client } = conversation;
+    if (!(client instanceof Promise)) this.#lines.renamed(client, peer.remoteAddress);
+    conversation.mayXclient = this.#settings.isXclientHost(peer.remoteAddress);
+    this.#greet();
   }
 
   #switchToTls(): void {

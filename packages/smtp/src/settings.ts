@@ -2,10 +2,17 @@
 // Names and defaults are Postfix's (camel case); durations are milliseconds. The composition root fills the
 // record from the parsed configuration; nothing here reads files.
 
+import { type ClientRateLimits, NO_RATE_LIMITS } from './client-limits.ts';
+import type { AccessTable, PolicyService } from './ports.ts';
+
 export interface RestrictionItem {
   readonly word: string;
   /** The word's argument (`reject_rbl_client zen.example`), already expanded. */
   readonly argument?: string;
+  /** Of a `check_…_access`. */
+  readonly table?: AccessTable;
+  /** Of a `check_policy_service`. */
+  readonly policy?: PolicyService;
   readonly origin: Origin;
 }
 
@@ -44,6 +51,24 @@ export interface SmtpSettings {
   readonly delayReject: boolean;
   readonly relayBeforeRecipientRestrictions: boolean;
   readonly rejectUnlistedRecipient: boolean;
+  readonly rejectUnlistedSender: boolean;
+  /** Words that an access table answers with, classes replaced by what they hold. */
+  readonly parseRestrictions: (text: string) => readonly RestrictionItem[];
+  /** `$name` and `${name?text}` of a template; undefined when it is malformed. */
+  readonly expandTemplate: (template: string, values: ReadonlyMap<string, string>) => string | undefined;
+  /** Whether `parent_domain_matches_subdomains` names smtpd_access_maps. */
+  readonly parentsMatch: boolean;
+  /** `smtpd_null_access_lookup_key`. */
+  readonly nullAccessLookupKey: string;
+  readonly senderLoginMaps: AccessTable | undefined;
+  readonly defaultRblReply: string;
+  readonly rblReplyMaps: AccessTable | undefined;
+  readonly recipientDelimiter: string;
+  readonly myorigin: string;
+  /** `stress`, as policy servers are told. */
+  readonly stress: string;
+  /** `permit_inet_interfaces`: an address of this machine that receives mail. */
+  readonly isOwnAddress: (address: string) => boolean;
   readonly heloRequired: boolean;
   readonly disableVrfyCommand: boolean;
   readonly strictRfc821Envelopes: boolean;
@@ -56,6 +81,12 @@ export interface SmtpSettings {
   readonly clientConnectionCountLimit: number;
   /** POSTFIX: smtpd_client_event_limit_exceptions. */
   readonly isClientLimitException: (address: string) => boolean;
+  readonly rateLimits: ClientRateLimits;
+  /** `smtpd_authorized_xclient_hosts`, `smtpd_authorized_xforward_hosts`: by address. */
+  readonly isXclientHost: (address: string) => boolean;
+  readonly isXforwardHost: (address: string) => boolean;
+  /** `smtpd_reject_footer`, unexpanded; empty: none. */
+  readonly rejectFooter: string;
   /** Whether an address is in `mynetworks`; see `compileNetworks`. */
   readonly isMyNetwork: (address: string) => boolean;
 
@@ -81,6 +112,8 @@ export interface SmtpSettings {
 
   /** Keywords not to announce, lower case (`smtpd_discard_ehlo_keywords`). */
   readonly discardEhloKeywords: ReadonlySet<string>;
+  /** `smtpd_discard_ehlo_keyword_address_maps`: in place of the former for an address that is listed. */
+  readonly discardEhloKeywordsFor?: (address: string) => ReadonlySet<string> | undefined;
   readonly smtputf8Enable: boolean;
   readonly forbiddenCommands: ReadonlySet<string>;
   /** POSTFIX: `regexp:{{/^[^A-Z]/ Bogus}}` in the same list: what does not begin with a letter. */
@@ -115,6 +148,8 @@ export interface SmtpSettings {
 export interface RejectCodes {
   readonly reject: number;
   readonly defer: number;
+  readonly accessMapReject: number;
+  readonly accessMapDefer: number;
   readonly relayDomains: number;
   readonly invalidHostname: number;
   readonly nonFqdn: number;
@@ -132,6 +167,8 @@ export interface RejectCodes {
 export const DEFAULT_REJECT_CODES: RejectCodes = {
   reject: 554,
   defer: 450,
+  accessMapReject: 554,
+  accessMapDefer: 450,
   relayDomains: 554,
   invalidHostname: 501,
   nonFqdn: 504,
@@ -155,6 +192,28 @@ export const DEFAULT_RELAY_RESTRICTIONS: readonly RestrictionItem[] = [
   { word: 'defer_unauth_destination', origin: BUILT_IN },
 ];
 
+export const DEFAULT_RBL_REPLY =
+  '$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}';
+
+/** Without a configuration there are no classes. */
+function wordsAlone(text: string): readonly RestrictionItem[] {
+  return text
+    .split(/[\s,]+/)
+    .filter((word) => word !== '')
+    .map((word) => ({ word: word.toLowerCase(), origin: BUILT_IN }));
+}
+
+/** `$name` and `${name?text}`, once: what the built-in template needs. */
+function namesAlone(template: string, values: ReadonlyMap<string, string>): string {
+  const named = (text: string): string =>
+    text.replace(/\$([a-z_]+)/g, (_, name: string) => values.get(name) ?? '');
+  return named(
+    template.replace(/\$\{([a-z_]+)\?([^}]*)\}/g, (_, name: string, text: string) =>
+      (values.get(name) ?? '') === '' ? '' : text,
+    ),
+  );
+}
+
 /** Postfix's defaults at the newest compatibility level; `myhostname` is all that has none. */
 export function defaultSmtpSettings(myhostname: string): SmtpSettings {
   return {
@@ -174,6 +233,18 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     delayReject: true,
     relayBeforeRecipientRestrictions: true,
     rejectUnlistedRecipient: true,
+    rejectUnlistedSender: false,
+    parseRestrictions: wordsAlone,
+    expandTemplate: namesAlone,
+    parentsMatch: true,
+    nullAccessLookupKey: '<>',
+    senderLoginMaps: undefined,
+    defaultRblReply: DEFAULT_RBL_REPLY,
+    rblReplyMaps: undefined,
+    recipientDelimiter: '',
+    myorigin: myhostname,
+    stress: '',
+    isOwnAddress: () => false,
     heloRequired: false,
     disableVrfyCommand: false,
     strictRfc821Envelopes: false,
@@ -204,6 +275,10 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     noopCommands: new Set(),
     clientConnectionCountLimit: 50,
     isClientLimitException: () => false,
+    rateLimits: NO_RATE_LIMITS,
+    isXclientHost: () => false,
+    isXforwardHost: () => false,
+    rejectFooter: '',
     messageSizeLimit: 10_240_000,
     lineLengthLimit: 2048,
     hopcountLimit: 50,

@@ -10,8 +10,14 @@ import { DEFAULT_LOGIN_SETTINGS as DEFAULT_IMAP_LOGIN_SETTINGS } from '@postcote
 import { DEFAULT_LOGIN_SETTINGS as DEFAULT_POP_LOGIN_SETTINGS } from '@postcote/pop3';
 import { QueueError, type QueueSettings } from '@postcote/queue';
 import { type Queue, openQueue } from '@postcote/queue/edge';
-import { AcceptError, type MessageQueue, SUPPORTED_RESTRICTIONS, type SmtpSettings } from '@postcote/smtp';
-import { SmtpListenerServer, openDns } from '@postcote/smtp/edge';
+import {
+  AcceptError,
+  ClientLimits,
+  type MessageQueue,
+  SUPPORTED_RESTRICTIONS,
+  type SmtpSettings,
+} from '@postcote/smtp';
+import { PolicyServer, type PolicyServerOptions, SmtpListenerServer, openDns } from '@postcote/smtp/edge';
 import type { Log } from '@postcote/wire';
 import { DeliveryClient } from '../delivery/client.ts';
 import type { SupervisorToFront } from '../ipc.ts';
@@ -130,10 +136,21 @@ export class Front {
       hasLocalUser: (name) => this.#hasUser(name),
       isOwnAddress: (address) => own.has(address),
     });
+    const policyServers = new Map<string, PolicyServer>();
+    const policyServer = (options: PolicyServerOptions): PolicyServer => {
+      const key = JSON.stringify(options);
+      const server = policyServers.get(key) ?? new PolicyServer(options);
+      policyServers.set(key, server);
+      return server;
+    };
     const smtp = new Map(
       configuration.listeners.map((listener) => [
         listenerKey(listener.service, listener.address, listener.port),
-        smtpSettingsOf(listener, tables),
+        smtpSettingsOf(listener, {
+          tables,
+          policyServer,
+          isOwnAddress: (address) => own.has(address),
+        }),
       ]),
     );
     return { configuration, addresses, smtp, mailbox: mailboxSettingsOf(dovecot) };
@@ -166,6 +183,8 @@ export class Front {
     this.#queue = queue;
     const dns = openDns(dnsServers());
     const mail = queueEntrance(queue);
+    // Counted by service and address, for all listeners together.
+    const limits = new ClientLimits(() => performance.now());
     for (const listener of listeners) {
       if (listener.protocol !== 'smtp') {
         await this.#logins.listen(listener);
@@ -190,6 +209,7 @@ export class Front {
             verify: (mailbox) => this.#settled.addresses.verify(mailbox),
           },
           queue: mail,
+          limits,
           log: this.#log,
         },
       });
@@ -223,6 +243,7 @@ function queueEntrance(queue: Queue): MessageQueue {
       return {
         queueId: writer.queueId,
         write: (chunk) => writer.write(chunk),
+        amend: (changed) => writer.amend(changed),
         commit: () => writer.commit().catch(translate),
         abort: () => writer.abort(),
       };

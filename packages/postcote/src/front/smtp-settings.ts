@@ -1,13 +1,27 @@
 // main.cf's parameters with a listener's overrides → the typed record that SMTP sessions run on. Only names and
 // units change hands here; what the values mean is the smtp package's.
 
-import type { MatchList, PostfixSettings, Restriction, SmtpListener, TableRegistry } from '@postcote/config';
 import {
+  type LookupTable,
+  type MatchList,
+  type Origin,
+  type PostfixSettings,
+  type Restriction,
+  type SmtpListener,
+  type TableRegistry,
+  expand,
+  parseTime,
+  splitList,
+  stripBraces,
+} from '@postcote/config';
+import {
+  type PolicyService,
   type RestrictionItem,
   type SaslSecurityOption,
   type SmtpSettings,
   defaultSmtpSettings,
 } from '@postcote/smtp';
+import type { PolicyServerOptions } from '@postcote/smtp/edge';
 
 const ms = (seconds: number): number => seconds * 1000;
 const words = (list: readonly string[]): ReadonlySet<string> =>
@@ -15,9 +29,21 @@ const words = (list: readonly string[]): ReadonlySet<string> =>
 const verbs = (list: readonly string[]): ReadonlySet<string> =>
   new Set(list.map((word) => word.toUpperCase()));
 
-export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): SmtpSettings {
+/** What settings alone do not hold. */
+export interface SmtpSettingsPorts {
+  readonly tables: TableRegistry;
+  /** A connection to a policy server; equal specifications share one. */
+  readonly policyServer: (options: PolicyServerOptions) => PolicyService;
+  readonly isOwnAddress: (address: string) => boolean;
+}
+
+export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts): SmtpSettings {
   const s = listener.settings;
-  const list = (name: string): readonly RestrictionItem[] => s.restrictions(name).map(restrictionItem);
+  const { tables } = ports;
+  const item = (restriction: Restriction): RestrictionItem => restrictionItem(restriction, s, ports);
+  const list = (name: string): readonly RestrictionItem[] => s.restrictions(name).map(item);
+  const maps = (name: string): LookupTable | undefined =>
+    s.list(name).length === 0 ? undefined : tables.parameter(s, name);
   const code = (name: string): number => s.int(name);
   return {
     ...defaultSmtpSettings(s.string('myhostname')),
@@ -36,6 +62,21 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
     delayReject: s.bool('smtpd_delay_reject'),
     relayBeforeRecipientRestrictions: s.bool('smtpd_relay_before_recipient_restrictions'),
     rejectUnlistedRecipient: s.bool('smtpd_reject_unlisted_recipient'),
+    rejectUnlistedSender: s.bool('smtpd_reject_unlisted_sender'),
+    parseRestrictions: (text) => s.restrictionsIn(text, FROM_A_TABLE).map(item),
+    expandTemplate(template, values) {
+      const expansion = expand(template, (name) => ({ ok: true, value: values.get(name) ?? '' }));
+      return expansion.ok ? expansion.value : undefined;
+    },
+    parentsMatch: s.list('parent_domain_matches_subdomains').includes('smtpd_access_maps'),
+    nullAccessLookupKey: s.string('smtpd_null_access_lookup_key'),
+    senderLoginMaps: maps('smtpd_sender_login_maps'),
+    defaultRblReply: s.string('default_rbl_reply'),
+    rblReplyMaps: maps('rbl_reply_maps'),
+    recipientDelimiter: s.string('recipient_delimiter'),
+    myorigin: s.string('myorigin'),
+    stress: s.string('stress'),
+    isOwnAddress: ports.isOwnAddress,
     heloRequired: s.bool('smtpd_helo_required'),
     disableVrfyCommand: s.bool('disable_vrfy_command'),
     strictRfc821Envelopes: s.bool('strict_rfc821_envelopes'),
@@ -44,6 +85,20 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
     swapBangpath: s.bool('swap_bangpath'),
     peernameLookup: s.bool('smtpd_peername_lookup'),
     softBounce: s.bool('soft_bounce'),
+    rateLimits: {
+      service: listener.service,
+      rates: {
+        connection: s.int('smtpd_client_connection_rate_limit'),
+        message: s.int('smtpd_client_message_rate_limit'),
+        recipient: s.int('smtpd_client_recipient_rate_limit'),
+        auth: s.int('smtpd_client_auth_rate_limit'),
+        newTlsSession: s.int('smtpd_client_new_tls_session_rate_limit'),
+      },
+      timeUnit: ms(s.time('anvil_rate_time_unit')),
+    },
+    isXclientHost: addressMatcher(tables.matchList(s, 'smtpd_authorized_xclient_hosts')),
+    isXforwardHost: addressMatcher(tables.matchList(s, 'smtpd_authorized_xforward_hosts')),
+    rejectFooter: s.string('smtpd_reject_footer'),
     clientConnectionCountLimit: s.int('smtpd_client_connection_count_limit'),
     isClientLimitException: addressMatcher(tables.matchList(s, 'smtpd_client_event_limit_exceptions')),
     isMyNetwork: addressMatcher(tables.matchList(s, 'mynetworks')),
@@ -66,6 +121,7 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
     saslResponseLimit: s.int('smtpd_sasl_response_limit'),
 
     discardEhloKeywords: words(s.list('smtpd_discard_ehlo_keywords')),
+    ...ehloKeywordMaps(maps('smtpd_discard_ehlo_keyword_address_maps')),
     smtputf8Enable: s.bool('smtputf8_enable'),
     forbiddenCommands: verbs(s.list('smtpd_forbidden_commands')),
     forbidOddCommands: s.string('smtpd_forbidden_commands').includes('regexp:{{/^[^A-Z]/'),
@@ -93,6 +149,8 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
     codes: {
       reject: code('reject_code'),
       defer: code('defer_code'),
+      accessMapReject: code('access_map_reject_code'),
+      accessMapDefer: code('access_map_defer_code'),
       relayDomains: code('relay_domains_reject_code'),
       invalidHostname: code('invalid_hostname_reject_code'),
       nonFqdn: code('non_fqdn_reject_code'),
@@ -109,6 +167,23 @@ export function smtpSettingsOf(listener: SmtpListener, tables: TableRegistry): S
   };
 }
 
+/** A table that cannot answer at once says nothing: keywords are no question of access. */
+function ehloKeywordMaps(
+  table: LookupTable | undefined,
+): Pick<SmtpSettings, 'discardEhloKeywordsFor'> | undefined {
+  if (table === undefined) return undefined;
+  return {
+    discardEhloKeywordsFor(address) {
+      try {
+        const entry = table.find(address);
+        return entry === undefined || entry instanceof Promise ? undefined : words(splitList(entry.value));
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
 /** A list that cannot answer now lets nobody in; networks come from files and are never asked elsewhere. */
 function addressMatcher(list: MatchList): (address: string) => boolean {
   return (address) => {
@@ -120,9 +195,52 @@ function addressMatcher(list: MatchList): (address: string) => boolean {
   };
 }
 
-function restrictionItem(restriction: Restriction): RestrictionItem {
+const FROM_A_TABLE: Origin = { file: '(access table)', line: 0 };
+
+function restrictionItem(
+  restriction: Restriction,
+  s: PostfixSettings,
+  { tables, policyServer }: SmtpSettingsPorts,
+): RestrictionItem {
   const { word, argument, origin } = restriction;
-  return argument === undefined ? { word, origin } : { word, argument, origin };
+  if (argument === undefined) return { word, origin };
+  if (word === 'check_policy_service')
+    return { word, argument, origin, policy: policyServer(policyOptions(restriction, argument, s)) };
+  if (word.endsWith('_access'))
+    return { word, argument, origin, table: tables.open(argument, { parameter: word, origin }) };
+  return { word, argument, origin };
+}
+
+/** The parameters' values, and what stands beside the server's name: `{ inet:host:port, timeout=10s, { default_action = 450 later } }`. */
+function policyOptions(
+  { attributes = [] }: Restriction,
+  server: string,
+  s: PostfixSettings,
+): PolicyServerOptions {
+  const own = new Map(
+    attributes.map((attribute) => {
+      const text = stripBraces(attribute);
+      const equals = text.indexOf('=');
+      return [text.slice(0, equals).trim(), text.slice(equals + 1).trim()];
+    }),
+  );
+  const time = (name: string): number =>
+    ms(parseTime(own.get(name) ?? '', 's') ?? s.time(`smtpd_policy_service_${name}`));
+  const count = (name: string): number =>
+    Number(own.get(name) ?? NaN) || s.int(`smtpd_policy_service_${name}`);
+  const text = (name: string): string => own.get(name) ?? s.string(`smtpd_policy_service_${name}`);
+  return {
+    server,
+    queueDirectory: s.string('queue_directory'),
+    context: text('policy_context'),
+    defaultAction: text('default_action'),
+    timeout: time('timeout'),
+    maxIdle: time('max_idle'),
+    maxTtl: time('max_ttl'),
+    retryDelay: time('retry_delay'),
+    requestLimit: count('request_limit'),
+    tryLimit: count('try_limit'),
+  };
 }
 
 /** POSTFIX: `smtpd_tls_security_level` overrides `smtpd_use_tls` and `smtpd_enforce_tls`. */

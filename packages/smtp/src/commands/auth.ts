@@ -1,6 +1,7 @@
 // AUTH (RFC 4954). The exchange itself is the port's; this file says when it may begin, and what its end means.
 // POSTFIX: texts and log lines are those fail2ban's filters look for.
 
+import { countCommand } from '../client-events.ts';
 import {
   type Command,
   type CommandWord,
@@ -18,6 +19,8 @@ const REASON_UNKNOWN = '(reason unavailable)';
 
 function run(conversation: Conversation, words: readonly CommandWord[]): Outcome | Promise<Outcome> {
   const { settings, ports, tls } = conversation;
+  const tooMany = countCommand(conversation, 'auth');
+  if (tooMany !== undefined) return failed(tooMany);
   if (settings.heloRequired && conversation.helo === undefined) {
     return failed(reply(503, '5.1', 'Error: send HELO/EHLO first'));
   }

@@ -15,7 +15,7 @@ import { refusal } from '../policy.ts';
 import { type Reply, plainReply, printable } from '../reply.ts';
 
 /** POSTFIX: characters that would break `Received:` or the log. */
-const UNSAFE = /[ <>()\\";@]/g;
+export const UNSAFE = /[ <>()\\";@]/g;
 
 function greet(
   verb: 'EHLO' | 'HELO',
@@ -43,7 +43,7 @@ function accept(verb: 'EHLO' | 'HELO', conversation: Conversation, name: string)
   conversation.protocol = verb === 'EHLO' ? 'ESMTP' : 'SMTP';
   if (verb === 'HELO') return ok(plainReply(250, conversation.settings.myhostname));
   const off = [...conversation.settings.discardEhloKeywords];
-  if (off.length > 0) {
+  if (off.length > 0 && !off.includes('silent-discard')) {
     conversation.log('info', () => `discarding EHLO keywords: ${off.join(' ').toUpperCase()}`);
   }
   return ok(ehloReply(conversation));
@@ -70,6 +70,9 @@ export function ehloReply(conversation: Conversation): Reply {
       if (settings.brokenSaslAuthClients) offer(`AUTH=${mechanisms}`, 'AUTH');
     }
   }
+  if (conversation.mayXclient)
+    offer('XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT', 'XCLIENT');
+  if (conversation.mayXforward) offer('XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT', 'XFORWARD');
   offer('ENHANCEDSTATUSCODES');
   offer('8BITMIME');
   offer('DSN');

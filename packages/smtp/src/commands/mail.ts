@@ -1,6 +1,7 @@
 // MAIL (RFC 5321 §4.1.1.2): begins a transaction.
 
 import { parsePath } from '../address.ts';
+import { countCommand } from '../client-events.ts';
 import {
   type Command,
   type CommandWord,
@@ -10,6 +11,7 @@ import {
   ok,
   resetTransaction,
 } from '../conversation.ts';
+import { Effects } from '../effects.ts';
 import { type MailParameters, parseMailParameters } from '../esmtp-parameters.ts';
 import { logRefusal, refusal } from '../policy.ts';
 import type { Path } from '../address.ts';
@@ -31,6 +33,8 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
   if (address === undefined || keyword?.text.toLowerCase() !== 'from:') {
     return failed(reply(501, '5.4', 'Syntax: MAIL FROM:<address>'));
   }
+  const tooMuch = countCommand(conversation, 'message');
+  if (tooMuch !== undefined) return failed(tooMuch);
   if (address.broken) return failed(BAD_SENDER);
   const parameters = parseMailParameters(
     rest.map((word) => word.text),
@@ -47,8 +51,10 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
 
 async function judge(conversation: Conversation, sender: Path, parameters: MailParameters): Promise<Outcome> {
   const { settings, ports } = conversation;
+  const effects = new Effects();
+  conversation.transactions++;
   if (!settings.delayReject) {
-    const refused = await refusal(conversation, { moment: 'mail', sender });
+    const refused = await refusal(conversation, { moment: 'mail', sender, effects });
     if (refused !== undefined) return failed(refused);
   }
   if (settings.messageSizeLimit > 0 && parameters.size > settings.messageSizeLimit) {
@@ -60,7 +66,14 @@ async function judge(conversation: Conversation, sender: Path, parameters: MailP
     return failed(NO_SPACE);
   }
   resetTransaction(conversation);
-  conversation.transaction = { sender, parameters, recipients: [], overshoot: 0, answers: new Map() };
+  conversation.transaction = {
+    sender,
+    parameters,
+    recipients: [],
+    overshoot: 0,
+    answers: new Map(),
+    effects,
+  };
   return ok(OK);
 }
 

@@ -1,6 +1,7 @@
 // RCPT (RFC 5321 §4.1.1.3): one more recipient, if every list lets it pass.
 
 import { type Path, parsePath } from '../address.ts';
+import { countCommand } from '../client-events.ts';
 import {
   type Command,
   type CommandWord,
@@ -27,6 +28,8 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
   if (address === undefined || keyword?.text.toLowerCase() !== 'to:') {
     return failed(reply(501, '5.4', 'Syntax: RCPT TO:<address>'));
   }
+  const tooMany = countCommand(conversation, 'recipient');
+  if (tooMany !== undefined) return failed(tooMany);
   if (address.broken) return failed(BAD_RECIPIENT);
   const path = parsePath(address.text, { strict: settings.strictRfc821Envelopes });
   if (path?.mailbox === undefined) {

@@ -11,6 +11,7 @@ import { rcpt } from './rcpt.ts';
 import { noop, quit, rset } from './session-commands.ts';
 import { starttls } from './starttls.ts';
 import { vrfy } from './vrfy.ts';
+import { xclient, xforward } from './xclient.ts';
 
 // HELP, EXPN and TURN are not here: POSTFIX answers them like any unknown word.
 const ROWS: readonly Command[] = [
@@ -27,6 +28,8 @@ const ROWS: readonly Command[] = [
   vrfy,
   etrn,
   quit,
+  xclient,
+  xforward,
 ];
 
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(ROWS.map((row) => [row.verb, row]));

@@ -59,6 +59,7 @@ export function openDns(options: DnsOptions = {}): Dns {
         const records = await resolver.resolveTxt(name);
         return records.map((strings) => strings.join(''));
       }),
+    ns: (name) => ask('NS', name, () => resolver.resolveNs(name)),
   };
 }
 

@@ -103,9 +103,10 @@ class Listener extends SMTPServer {
     // POSTFIX: smtpd_client_connection_count_limit counts a service's connections of an address.
     const count = (this.#perAddress.get(remoteAddress) ?? 0) + 1;
     const limit = settings.clientConnectionCountLimit;
-    if (limit > 0 && count > limit && !settings.isClientLimitException(remoteAddress)) {
+    const isExempt = settings.isClientLimitException(remoteAddress) || settings.isXclientHost(remoteAddress);
+    if (limit > 0 && count > limit && !isExempt) {
       const text = `Connection concurrency limit exceeded: ${count} from unknown[${remoteAddress}]`;
-      this.#turnAway(socket, `${text} for service smtp`);
+      this.#turnAway(socket, `${text} for service ${settings.rateLimits.service}`);
       return;
     }
     const tls = this.#options.tls();

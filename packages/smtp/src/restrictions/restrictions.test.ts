@@ -6,10 +6,11 @@ import { UNKNOWN_CLIENT } from '../client-name.ts';
 import { replyText } from '../reply.ts';
 import { type RestrictionItem, type SmtpSettings, defaultSmtpSettings } from '../settings.ts';
 import { type FakeZone, FakeAddresses, FakeDns } from '../testing/index.ts';
-import { evaluateLists, unlistedRecipientReply } from './evaluate.ts';
+import { evaluateLists } from './evaluate.ts';
+import { unlistedRecipientReply } from './unlisted.ts';
 import type { Decision, RestrictionInput } from './types.ts';
 import { RESTRICTIONS_WITH_ARGUMENT, SUPPORTED_RESTRICTIONS } from './words.ts';
-import { parseZone } from './words-dns.ts';
+import { parseZone } from './words-dnsxl.ts';
 
 const ZONE: FakeZone = {
   mx: {

@@ -1,16 +1,21 @@
 // What a restriction word sees, and what it may say. Words are rows of a table (`words.ts`); the engine runs them.
 
+import type { TlsInfo } from '@postcote/wire';
 import type { Path } from '../address.ts';
 import type { ClientName } from '../client-name.ts';
-import type { Addresses, Dns, DnsAnswer } from '../ports.ts';
+import type { Effects } from '../effects.ts';
+import type { Addresses, Clock, Dns, DnsAnswer } from '../ports.ts';
 import type { Reply } from '../reply.ts';
-import type { Origin, SmtpSettings } from '../settings.ts';
+import type { Origin, RestrictionItem, SmtpSettings } from '../settings.ts';
 
 export type RestrictionClass = 'client' | 'helo' | 'sender' | 'relay' | 'recipient' | 'data' | 'endOfData';
 
 /** What is known of the session when the lists run. Absent members are not known yet. */
 export interface RestrictionInput {
   readonly clientAddress: string;
+  readonly clientPort?: number;
+  readonly serverAddress?: string;
+  readonly serverPort?: number;
   /** The verified name; asked only by words that need it. */
   clientName(): ClientName | Promise<ClientName>;
   readonly helo?: string;
@@ -18,15 +23,26 @@ export interface RestrictionInput {
   readonly recipient?: Path;
   readonly esmtp: boolean;
   readonly secured: boolean;
+  readonly tls?: TlsInfo;
   readonly authenticated: boolean;
+  readonly login?: { readonly method: string; readonly user: string };
   /** Input was waiting when the client should have waited for an answer. */
   readonly improperPipelining: boolean;
   readonly recipientCount: number;
+  /** The command under way, as the log and a policy server are told: `RCPT`, `END-OF-MESSAGE`. */
+  readonly where?: string;
+  readonly queueId?: string;
+  readonly messageSize?: number;
+  /** The same for all questions about one message. */
+  readonly instance?: string;
   readonly settings: SmtpSettings;
   readonly dns: Dns;
   readonly addresses: Addresses;
+  readonly clock?: Clock;
   /** Answers kept for the life of the transaction, so that a hundred recipients ask once. */
   readonly answers: Map<string, DnsAnswer<unknown> | Promise<DnsAnswer<unknown>>>;
+  /** What access tables want done with the message; absent outside a transaction. */
+  readonly effects?: Effects;
 }
 
 /** How Postfix names what is being judged: `<name>: class rejected: …`. */
@@ -35,14 +51,47 @@ export interface Subject {
   readonly label: string;
 }
 
-export type WordVerdict =
-  | { readonly kind: 'permit'; readonly saw: string }
-  | { readonly kind: 'pass'; readonly saw: string }
-  | { readonly kind: 'reject'; readonly saw: string; readonly reply: Reply }
-  /** POSTFIX: DEFER_IF_PERMIT: refuse with this when nothing else refuses. */
-  | { readonly kind: 'deferIfPermit'; readonly saw: string; readonly reply: Reply }
-  /** POSTFIX: DEFER_IF_REJECT: turns a later refusal into this. */
-  | { readonly kind: 'deferIfReject'; readonly saw: string; readonly reply: Reply };
+/** A log line of a word that lets the session go on: `NOQUEUE: hold: RCPT from …: <text>; from=…`. */
+export interface Note {
+  readonly kind: 'info' | 'warn' | 'hold' | 'discard' | 'redirect' | 'bcc';
+  readonly text: string;
+}
+
+/** Has no say in the verdict: what to write into the log on the way. */
+interface Remarks {
+  readonly note?: Note;
+  /** For whoever wrote the configuration: `warning: …`. */
+  readonly warnings?: readonly string[];
+}
+
+export type WordVerdict = Remarks &
+  (
+    | { readonly kind: 'permit'; readonly saw: string }
+    | { readonly kind: 'pass'; readonly saw: string }
+    | { readonly kind: 'reject'; readonly saw: string; readonly reply: Reply }
+    /** POSTFIX: DEFER_IF_PERMIT: refuse with this when nothing else refuses. */
+    | { readonly kind: 'deferIfPermit'; readonly saw: string; readonly reply: Reply }
+    /** POSTFIX: DEFER_IF_REJECT: turns a later refusal into this. */
+    | { readonly kind: 'deferIfReject'; readonly saw: string; readonly reply: Reply }
+    /** A table answered with words of its own: they are run in this word's place. */
+    | {
+        readonly kind: 'list';
+        readonly saw: string;
+        readonly items: readonly RestrictionItem[];
+        readonly subject: Subject;
+        readonly onPermit?: OnPermit;
+      }
+    /** The configuration cannot be followed: 451, which `warn_if_reject` does not soften. */
+    | { readonly kind: 'fault'; readonly saw: string; readonly warnings: readonly string[] }
+  );
+
+/**
+ * What a permission found in a table amounts to. POSTFIX: `distrust`: only DUNNO for a recipient that is routed
+ * through us; `forbid`: an error for what strangers control (their DNS).
+ */
+export type OnPermit =
+  | { readonly kind: 'distrust' }
+  | { readonly kind: 'forbid'; readonly word: string; readonly target: string };
 
 export interface RestrictionWord {
   readonly word: string;
@@ -51,7 +100,12 @@ export interface RestrictionWord {
   /** What must be known for the word to mean anything; otherwise it passes. */
   readonly needs: 'nothing' | 'helo' | 'sender' | 'recipient';
   readonly argument: 'none' | 'required' | 'optional';
-  run(input: RestrictionInput, subject: Subject, argument: string): WordVerdict | Promise<WordVerdict>;
+  run(
+    input: RestrictionInput,
+    subject: Subject,
+    argument: string,
+    item?: RestrictionItem,
+  ): WordVerdict | Promise<WordVerdict>;
 }
 
 /** One step of an evaluation, for `postcote check` and the log. */
@@ -67,11 +121,21 @@ export interface TraceStep {
   readonly warnOnly?: true;
 }
 
+/** What the log is told of an evaluation, in order. */
+export type Remark =
+  | { readonly kind: 'note'; readonly note: Note }
+  | { readonly kind: 'warning'; readonly text: string }
+  /** A refusal that `warn_if_reject` turned into a log line. */
+  | { readonly kind: 'rejectWarning'; readonly reply: Reply };
+
 export interface Decision {
   readonly kind: 'permit' | 'reject';
   /** Set when rejected. */
   readonly reply?: Reply;
+  /** Raised, and not decided yet. */
+  readonly deferIfPermit?: Reply;
   readonly trace: readonly TraceStep[];
+  readonly remarks: readonly Remark[];
   /** Refusals that `warn_if_reject` turned into log lines. */
   readonly warnings: readonly Reply[];
 }

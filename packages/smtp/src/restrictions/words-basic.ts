@@ -25,6 +25,34 @@ const permitMynetworks: RestrictionWord = {
       : pass(`${clientAddress} is not in mynetworks`),
 };
 
+const permitInetInterfaces: RestrictionWord = {
+  word: 'permit_inet_interfaces',
+  cost: 'free',
+  needs: 'nothing',
+  argument: 'none',
+  run: ({ settings, clientAddress }) =>
+    settings.isOwnAddress(clientAddress)
+      ? permit(`${clientAddress} is this machine`)
+      : pass(`${clientAddress} is not this machine`),
+};
+
+/** Seconds; POSTFIX: the manual knows no limit, one session alone waits. */
+const MAX_SLEEP = 600;
+
+const sleepWord: RestrictionWord = {
+  word: 'sleep',
+  cost: 'dns',
+  needs: 'nothing',
+  argument: 'required',
+  async run({ clock }, _, argument) {
+    if (!/^[0-9]+$/.test(argument)) {
+      return { kind: 'fault', saw: argument, warnings: ['restriction sleep must be followed by number'] };
+    }
+    await clock?.sleep?.(Math.min(Number(argument), MAX_SLEEP) * 1000);
+    return pass(`slept ${argument} s`);
+  },
+};
+
 const permitSaslAuthenticated: RestrictionWord = {
   word: 'permit_sasl_authenticated',
   cost: 'free',
@@ -251,6 +279,8 @@ const rejectInvalidHelo: RestrictionWord = {
 
 export const BASIC_WORDS: readonly RestrictionWord[] = [
   permitMynetworks,
+  permitInetInterfaces,
+  sleepWord,
   permitSaslAuthenticated,
   permitAuthDestination,
   permitWord,

@@ -1,12 +1,18 @@
 // The table of restriction words. A word that is not here is not understood: the composition root refuses to start
 // on it (`checkSettings`), because a list with a hole in it decides who may send.
 
+import { ACCESS_WORDS } from './words-access.ts';
 import { BASIC_WORDS } from './words-basic.ts';
 import { DNS_WORDS } from './words-dns.ts';
+import { DNSXL_WORDS } from './words-dnsxl.ts';
+import { LOGIN_WORDS } from './words-login.ts';
+import { POLICY_WORDS } from './words-policy.ts';
 import type { RestrictionWord } from './types.ts';
 
 export const RESTRICTION_WORDS: ReadonlyMap<string, RestrictionWord> = new Map(
-  [...BASIC_WORDS, ...DNS_WORDS].map((row) => [row.word, row]),
+  [...BASIC_WORDS, ...DNS_WORDS, ...DNSXL_WORDS, ...ACCESS_WORDS, ...LOGIN_WORDS, ...POLICY_WORDS].map(
+    (row) => [row.word, row],
+  ),
 );
 
 /** Stands before another word: that word's refusal becomes a log line. */

@@ -70,6 +70,7 @@ export interface FakeZone {
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
   readonly reverse?: Readonly<Record<string, readonly string[]>>;
   readonly txt?: Readonly<Record<string, readonly string[]>>;
+  readonly ns?: Readonly<Record<string, readonly string[]>>;
   /** Names that exist without the record asked for. */
   readonly empty?: readonly string[];
   readonly broken?: readonly string[];
@@ -87,6 +88,7 @@ export class FakeDns implements Dns {
   addresses = (name: string): Promise<DnsAnswer<string>> => this.#answer('A', name, this.#zone.addresses);
   reverse = (address: string): Promise<DnsAnswer<string>> => this.#answer('PTR', address, this.#zone.reverse);
   txt = (name: string): Promise<DnsAnswer<string>> => this.#answer('TXT', name, this.#zone.txt);
+  ns = (name: string): Promise<DnsAnswer<string>> => this.#answer('NS', name, this.#zone.ns);
 
   async #answer<T>(
     type: string,
