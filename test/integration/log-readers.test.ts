@@ -34,8 +34,12 @@ describeWithWorld('the log', (running) => {
     const account = running.account();
     const wrong = { name: account.name, password: 'wrong' };
     const { ports } = running.world;
-    await expect(ImapClient.login({ port: ports.imaps, secure: true, from: STRANGER }, wrong)).rejects.toThrow();
-    await expect(Pop3Client.login({ port: ports.pop3s, secure: true, from: STRANGER }, wrong)).rejects.toThrow();
+    await expect(
+      ImapClient.login({ port: ports.imaps, secure: true, from: STRANGER }, wrong),
+    ).rejects.toThrow();
+    await expect(
+      Pop3Client.login({ port: ports.pop3s, secure: true, from: STRANGER }, wrong),
+    ).rejects.toThrow();
     const smtp = await SmtpClient.connect({ port: ports.smtp, from: STRANGER });
     await smtp.command(`AUTH PLAIN ${Buffer.from(`\0${account.name}\0wrong`).toString('base64')}`, '535');
     await smtp.command('MAIL FROM:<x@sender.example>', '250');
@@ -56,10 +60,16 @@ describeWithWorld('the log', (running) => {
     const account = running.account();
     for (const subject of ['one', 'two', 'three']) {
       const smtp = await SmtpClient.connect({ port: running.world.ports.smtp });
-      await smtp.deliver('bob@sender.example', [`${account.name}@example.com`], `Subject: ${subject}\r\n\r\nx\r\n`);
+      await smtp.deliver(
+        'bob@sender.example',
+        [`${account.name}@example.com`],
+        `Subject: ${subject}\r\n\r\nx\r\n`,
+      );
       await smtp.quit();
     }
-    await eventually(() => expect(running.world.log().match(/status=sent/g)?.length).toBeGreaterThanOrEqual(3));
+    await eventually(() =>
+      expect(running.world.log().match(/status=sent/g)?.length).toBeGreaterThanOrEqual(3),
+    );
     const sent = running.world.log().match(/status=sent/g)?.length ?? 0;
     const { stdout } = await mustRun('pflogsumm', [logFile()]);
     expect(Number(/^\s*(\d+)\s+received$/m.exec(stdout)?.[1])).toBeGreaterThanOrEqual(3);

@@ -11,6 +11,7 @@ export interface NameRecords {
   /** Preference and exchange; exchange '' is the null MX. */
   readonly mx?: readonly (readonly [number, string])[];
   readonly ptr?: readonly string[];
+  readonly ns?: readonly string[];
   readonly txt?: readonly string[];
   /** Hex octets of usage, selector, matching type and data. */
   readonly tlsa?: readonly string[];
@@ -46,6 +47,7 @@ export const STANDING_ZONE: Zone = {
 
 const TYPES: Readonly<Record<number, keyof NameRecords>> = {
   1: 'a',
+  2: 'ns',
   12: 'ptr',
   15: 'mx',
   16: 'txt',
@@ -80,6 +82,8 @@ function encodeRecords(records: NameRecords, type: keyof NameRecords): Buffer[] 
       return (records.aaaa ?? []).map(encodeIpv6);
     case 'ptr':
       return (records.ptr ?? []).map(encodeName);
+    case 'ns':
+      return (records.ns ?? []).map(encodeName);
     case 'mx':
       return (records.mx ?? []).map(([preference, exchange]) =>
         Buffer.concat([Buffer.of(preference >> 8, preference & 0xff), encodeName(exchange)]),
