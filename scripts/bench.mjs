@@ -46,7 +46,6 @@ const machine = {
   model: os.cpus()[0]?.model ?? 'unknown',
   memoryMiB: Math.round(os.totalmem() / 1024 / 1024),
   node: process.version,
-  kernel: os.release(),
 };
 console.log(`\n${formatTable(rows)}\n`);
 const behind = rows.filter(({ verdict }) => verdict === 'worse' || verdict === 'below expectation');
