@@ -134,6 +134,11 @@ export class Scheduler {
     this.#beginRun(true);
   }
 
+  /** Forgets that nobody answered at these destinations. */
+  forget(destinations: readonly Destination[]): void {
+    for (const destination of destinations) this.#down.delete(destinationKey(destination));
+  }
+
   /** Stops what waits; what runs goes on. */
   drop(id: number): void {
     const active = this.#active.get(id);

@@ -41,15 +41,17 @@ export class MessageIntake {
   #spool: SpoolFile | undefined;
   #ended = false;
 
-  constructor(context: IntakeContext, envelope: QueueEnvelope) {
+  /** `arrivedAt`: when it came in first, for a message that is taken in again. */
+  constructor(context: IntakeContext, envelope: QueueEnvelope, arrivedAt?: number) {
     const { recipients, ...rest } = envelope;
     const settings = context.settings();
     this.#context = context;
     this.#envelope = rest;
     this.#inlineLimit = settings.inlineLimit;
-    this.#arrivedAt = context.clock.now();
+    const now = context.clock.now();
+    this.#arrivedAt = arrivedAt ?? now;
     this.#id = context.store.nextId();
-    this.queueId = formatQueueId(this.#id, this.#arrivedAt, settings.longQueueIds);
+    this.queueId = formatQueueId(this.#id, now, settings.longQueueIds);
     this.#recipients = resolveAll(recipients, rest, context.resolve);
   }
 

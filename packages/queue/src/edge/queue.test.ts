@@ -423,3 +423,85 @@ test('room: queue_minfree and one and a half messages of the largest size', asyn
   plenty.configure({ messageSizeLimit: 1e18 });
   expect(await plenty.hasRoomFor(1000)).toBe(false);
 });
+
+test('one message is tried at once when asked, another that waits is not', async () => {
+  let works = false;
+  const deliverer = new RecordingDeliverer(async (job) => (works ? allSent(job) : allDeferred(job)));
+  const clock = new ManualClock();
+  const queue = await makeQueue({ deliverer, clock });
+  queue.start();
+  const wanted = await send(queue, 'wanted', 'peter');
+  await send(queue, 'other', 'paul');
+  await until(async () => (await counts(queue)).deferred === 2);
+  works = true;
+  expect(await queue.flushMessage(wanted)).toBe(true);
+  await until(async () => (await counts(queue)).messages === 1);
+  expect(deliverer.jobs.at(-1)?.octets).toBe('wanted');
+  expect(await queue.flushMessage(wanted)).toBe(false);
+  const [other] = await listAll(queue);
+  await queue.hold(other?.queueId ?? '');
+  expect(await queue.flushMessage(other?.queueId ?? '')).toBe(false);
+});
+
+test('requeue: what is left is looked up anew, under a new id, and keeps where it came from', async () => {
+  let target = 'old';
+  const resolve: Resolve = async ({ address }) => ({
+    kind: 'expanded',
+    recipients:
+      address === 'list'
+        ? ['done', 'waits'].map((name) => ({
+            address: name,
+            sender: 'owner-list',
+            destination: { transport: 'local', nexthop: name },
+          }))
+        : [{ address, destination: { transport: 'local', nexthop: target } }],
+  });
+  const deliverer = new RecordingDeliverer(async (job) =>
+    job.destination.nexthop === 'done' || job.destination.nexthop === 'new' ? allSent(job) : allDeferred(job),
+  );
+  const clock = new ManualClock();
+  const queue = await makeQueue({ deliverer, resolve, clock, settings: { inlineLimit: 4 } });
+  queue.start();
+  const id = await send(queue, 'larger than that', 'list');
+  await until(async () => (await counts(queue)).deferred === 1);
+  const arrivedAt = (await listAll(queue))[0]?.arrivedAt;
+  target = 'elsewhere';
+  clock.advance(1000);
+  const again = await queue.requeue(id);
+  expect(again).not.toBe(id);
+  expect(await queue.requeue(id)).toBeUndefined();
+  await until(async () => (await counts(queue)).deferred === 1 && deliverer.running === 0);
+  expect(await listAll(queue)).toMatchObject([
+    {
+      queueId: again,
+      arrivedAt,
+      recipients: [
+        { address: 'waits', original: 'list', sender: 'owner-list', destination: { nexthop: 'elsewhere' } },
+      ],
+    },
+  ]);
+  const shown = await queue.show(again ?? '');
+  expect(shown).toMatchObject({ status: 'deferred', size: 16, envelope: { sender: 'sender@example.com' } });
+  target = 'new';
+  expect(await queue.requeue(again ?? '')).toBeDefined();
+  await until(isEmpty(queue));
+  expect(readdirSync(join(directory, 'spool'))).toEqual([]);
+});
+
+test('a message that cannot be requeued stays as it was', async () => {
+  let broken = false;
+  const resolve: Resolve = async (recipient, given) =>
+    broken ? { kind: 'unavailable', reason: 'no table' } : await resolvePlainly(recipient, given);
+  const queue = await makeQueue({
+    deliverer: new RecordingDeliverer(async (job) => allDeferred(job)),
+    resolve,
+    clock: new ManualClock(),
+  });
+  queue.start();
+  const id = await send(queue, 'x', 'peter');
+  await until(async () => (await counts(queue)).deferred === 1);
+  broken = true;
+  await expect(queue.requeue(id)).rejects.toMatchObject({ code: 'unavailable' });
+  await until(async () => (await counts(queue)).active === 0);
+  expect(await counts(queue)).toEqual({ messages: 1, deferred: 1, held: 0, active: 0 });
+});

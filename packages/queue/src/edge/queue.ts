@@ -5,9 +5,11 @@ import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { Log } from '@postcote/wire';
-import type { QueueEnvelope, QueuedRecipient } from '../envelope.ts';
-import type { Deliverer, QueueClock, Resolve, Route } from '../ports.ts';
+import type { EnvelopeRecipient, MessageEnvelope, QueueEnvelope, QueuedRecipient } from '../envelope.ts';
+import type { Deliverer, MessageBody, QueueClock, Resolve, Route } from '../ports.ts';
 import { parseQueueId } from '../queue-id.ts';
+import type { QueuedMessage } from '../schedule-store.ts';
+import { QueueError } from '../ports.ts';
 import { Scheduler } from '../scheduler.ts';
 import { defaultQueueSettings } from '../settings.ts';
 import type { QueueSettings } from '../settings.ts';
@@ -59,6 +61,22 @@ export interface QueueListEntry {
     readonly reason: string | undefined;
   })[];
 }
+
+/** One message as an administrator looks at it. */
+export interface QueuedContent {
+  readonly queueId: string;
+  readonly status: QueueListEntry['status'];
+  readonly envelope: MessageEnvelope;
+  readonly size: number;
+  readonly arrivedAt: number;
+  readonly recipients: readonly QueuedRecipient[];
+  /** Throws when the octets cannot be read. */
+  open(): Promise<MessageBody>;
+}
+
+/** Milliseconds between looks, and altogether, for the deliveries of a message that is being requeued. */
+const REQUEUE_LOOK = 25;
+const REQUEUE_PATIENCE = 30_000;
 
 /** Free space is asked for this often at most. */
 const STATFS_MS = 1000;
@@ -170,6 +188,67 @@ export class Queue {
     }
   }
 
+  /** Tries one message now, and what it waits for with it. False: no such message, or it is held. */
+  async flushMessage(queueId: string): Promise<boolean> {
+    const id = await this.#find(queueId);
+    if (id === undefined) return false;
+    if (this.#scheduler.isActive(id)) return true;
+    const message = await this.#reader.readMore(id, -1);
+    if (message === undefined || (await this.#reader.message(id))?.held === true) return false;
+    this.#scheduler.forget(message.recipients.map(({ destination }) => destination));
+    await this.#store.hold(id, false);
+    this.#scheduler.noteWaiting();
+    return true;
+  }
+
+  /** The message with its octets, or undefined. */
+  async show(queueId: string): Promise<QueuedContent | undefined> {
+    const id = await this.#find(queueId);
+    if (id === undefined) return undefined;
+    const stored = await this.#reader.message(id);
+    const message = await this.#readWhole(id);
+    if (stored === undefined || message === undefined) return undefined;
+    const active = this.#scheduler.isActive(id);
+    const { envelope, size, arrivedAt, recipients } = message;
+    return {
+      queueId,
+      status: stored.held ? 'hold' : active ? 'active' : 'deferred',
+      envelope,
+      size,
+      arrivedAt,
+      recipients,
+      open: () => this.#reader.openBody(message),
+    };
+  }
+
+  /**
+   * POSTFIX: `postsuper -r`: the message is taken in anew under a new id, so that its remaining recipients are
+   * looked up in the tables as they are now. Gives the new id; undefined: no such message. Throws `QueueError`;
+   * the message is as it was then. A crash in between leaves the old one on hold beside the new one.
+   */
+  async requeue(queueId: string): Promise<string | undefined> {
+    const id = await this.#find(queueId);
+    if (id === undefined) return undefined;
+    const wasHeld = (await this.#reader.message(id))?.held === true;
+    await this.#store.hold(id, true);
+    this.#scheduler.drop(id);
+    try {
+      await this.#untilInactive(id);
+      await this.#store.flush();
+      const message = await this.#readWhole(id);
+      if (message === undefined) return undefined;
+      const again = await this.#acceptAgain(message);
+      await this.#store.remove(id);
+      return again;
+    } catch (error) {
+      if (!wasHeld) {
+        await this.#store.hold(id, false);
+        this.#scheduler.noteWaiting();
+      }
+      throw error;
+    }
+  }
+
   /** Keeps a message from being tried; a delivery under way goes on. False: no such message. */
   async hold(queueId: string): Promise<boolean> {
     const id = await this.#find(queueId);
@@ -215,6 +294,74 @@ export class Queue {
       }),
     ]);
     await this.#store.close();
+  }
+
+  async #untilInactive(id: number): Promise<void> {
+    const until = this.#clock.now() + REQUEUE_PATIENCE;
+    while (this.#scheduler.isActive(id)) {
+      if (this.#clock.now() > until)
+        throw new QueueError('unavailable', 'a delivery of this message is under way');
+      await new Promise<void>((resolve) => this.#clock.after(REQUEUE_LOOK, resolve));
+    }
+  }
+
+  async #acceptAgain(message: QueuedMessage): Promise<string> {
+    const before = new Map<EnvelopeRecipient, QueuedRecipient>();
+    for (const recipient of message.recipients) {
+      const { address, notify, originalRecipient } = recipient;
+      before.set(
+        {
+          address,
+          ...(notify === undefined ? {} : { notify }),
+          ...(originalRecipient === undefined ? {} : { originalRecipient }),
+        },
+        recipient,
+      );
+    }
+    const resolve: Resolve = async (recipient, envelope) => {
+      const resolution = await this.#intake.resolve(recipient, envelope);
+      const old = before.get(recipient);
+      if (resolution.kind !== 'expanded' || old === undefined) return resolution;
+      const { original, sender, via } = old;
+      return {
+        kind: 'expanded',
+        recipients: resolution.recipients.map((one) => ({
+          ...(sender === undefined ? {} : { sender }),
+          ...(via === undefined ? {} : { via }),
+          ...one,
+          original,
+        })),
+      };
+    };
+    const intake = new MessageIntake(
+      { ...this.#intake, resolve },
+      { ...message.envelope, recipients: [...before.keys()] },
+      message.arrivedAt,
+    );
+    try {
+      const body = await this.#reader.openBody(message);
+      if (body.kind === 'octets') await intake.write(body.octets);
+      else for await (const chunk of body.stream()) await intake.write(chunk);
+    } catch (error) {
+      await intake.abort();
+      throw error;
+    }
+    return (await intake.commit()).queueId;
+  }
+
+  /** With all its recipients. */
+  async #readWhole(id: number): Promise<QueuedMessage | undefined> {
+    let message = await this.#reader.readMore(id, -1);
+    while (message?.partial === true) {
+      const more = await this.#reader.readMore(id, message.recipients.at(-1)?.index ?? -1);
+      if (more === undefined) break;
+      message = {
+        ...message,
+        recipients: [...message.recipients, ...more.recipients],
+        partial: more.partial,
+      };
+    }
+    return message;
   }
 
   async #find(queueId: string): Promise<number | undefined> {
