@@ -38,6 +38,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     virtual_alias_domains virtual_alias_expansion_limit virtual_alias_maps virtual_alias_recursion_limit
     virtual_mailbox_domains virtual_mailbox_maps`,
   delivery: `home_mailbox`,
+  commands: `authorized_flush_users authorized_mailq_users authorized_submit_users`,
   queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
     enable_long_queue_ids local_destination_concurrency_limit maximal_backoff_time minimal_backoff_time
     qmgr_message_active_limit qmgr_message_recipient_limit queue_run_delay`,

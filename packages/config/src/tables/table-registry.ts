@@ -13,6 +13,8 @@ export interface TableContext {
   readonly parameter: string;
   readonly origin: Origin;
   readonly isDefault?: boolean;
+  /** Whatever main.cf says of the file. */
+  readonly isAliasFormat?: boolean;
 }
 
 /** Lists whose names Postfix compares whole; the others know parent domains. */

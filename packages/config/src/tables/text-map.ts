@@ -32,6 +32,11 @@ export class TextMap {
     return this.#values.length;
   }
 
+  /** In the order of the file. */
+  *entries(): Generator<readonly [key: string, value: string]> {
+    for (const [key, index] of this.#indexes) yield [key, this.#values[index] ?? ''];
+  }
+
   /** The line of the entry that was there before; undefined when the key was new and is now in. */
   add(key: string, value: string, line: number): number | undefined {
     const earlier = this.#indexes.get(key);
