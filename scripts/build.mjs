@@ -27,21 +27,12 @@ const lazyHttp = {
   },
 };
 
-const result = await build({
-  entryPoints: {
-    cli: join(root, 'packages/postcote/src/cli.ts'),
-    supervisor: join(root, 'packages/postcote/src/supervisor/main.ts'),
-    front: join(root, 'packages/postcote/src/front/main.ts'),
-    authenticator: join(root, 'packages/postcote/src/authenticator/main.ts'),
-    worker: join(root, 'packages/postcote/src/worker/main.ts'),
-    'queue-thread': join(root, 'packages/queue/src/edge/queue-thread.ts'),
-  },
-  outdir: out,
+/** @type {import('esbuild').BuildOptions} */
+const common = {
   bundle: true,
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  sourcemap: 'linked',
   metafile: true,
   legalComments: 'none',
   // Found at run time through packages/postcote/node_modules (see `nodePaths` in launch.ts).
@@ -51,10 +42,35 @@ const result = await build({
   },
   plugins: [lazyHttp],
   logLevel: 'warning',
+};
+
+const result = await build({
+  ...common,
+  entryPoints: {
+    cli: join(root, 'packages/postcote/src/cli.ts'),
+    supervisor: join(root, 'packages/postcote/src/supervisor/main.ts'),
+    front: join(root, 'packages/postcote/src/front/main.ts'),
+    authenticator: join(root, 'packages/postcote/src/authenticator/main.ts'),
+    worker: join(root, 'packages/postcote/src/worker/main.ts'),
+    'queue-thread': join(root, 'packages/queue/src/edge/queue-thread.ts'),
+  },
+  outdir: out,
+  sourcemap: 'linked',
+});
+// The commands start often and one at a time: each loads what it needs.
+const commands = await build({
+  ...common,
+  entryPoints: { main: join(root, 'packages/postcote/src/commands/postfix/main.ts') },
+  outdir: join(out, 'commands'),
+  splitting: true,
+  minifySyntax: true,
 });
 writeFileSync(join(out, 'package.json'), '{ "type": "module" }\n');
 if (process.argv.includes('--sizes')) {
-  for (const [file, { bytes }] of Object.entries(result.metafile.outputs)) {
+  for (const [file, { bytes }] of Object.entries({
+    ...result.metafile.outputs,
+    ...commands.metafile.outputs,
+  })) {
     if (file.endsWith('.js')) console.log(`${(bytes / 1024).toFixed(0).padStart(6)} KiB  ${file}`);
   }
 }

@@ -52,6 +52,12 @@ export type SupervisorToFront =
       readonly authSocket: string;
       readonly deliverSocket: string;
       readonly queueDirectory: string;
+      /** Where commands ask, and where `sendmail` leaves mail. */
+      readonly control: {
+        readonly adminFd: number;
+        readonly publicFd: number;
+        readonly maildrop: string;
+      };
       /** Development: who has mail, in place of the system's accounts. */
       readonly userNames?: readonly string[];
       /** What to become before the first connection; absent when there are no privileges to give up. */

@@ -1,8 +1,10 @@
 // The front as a whole: queue, DNS, address tables, listeners; how it starts, reads its settings again, and stops.
 
+import { lstatSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import type { Addresses } from '@postcote/aliases';
+import { type Addresses, formatMailbox, parseMailbox } from '@postcote/aliases';
+import type { MatchList } from '@postcote/config';
 import { MECHANISMS, startSasl } from '@postcote/auth';
 import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
 import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
@@ -22,6 +24,8 @@ import type { Log } from '@postcote/wire';
 import { DeliveryClient } from '../delivery/client.ts';
 import type { SupervisorToFront } from '../ipc.ts';
 import { openAddressBook, resolveRecipient } from './address-book.ts';
+import { ControlServer } from '../control/server.ts';
+import { Pickup, type PickupSettings } from '../pickup/pickup.ts';
 import { FrontDeliverer } from './deliverer.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
 import { smtpSettingsOf } from './smtp-settings.ts';
@@ -56,6 +60,8 @@ export class Front {
   #queue: Queue | undefined;
   readonly #smtpServers: SmtpListenerServer[] = [];
   readonly #logins: MailboxLoginListeners;
+  #control: ControlServer | undefined;
+  #pickup: Pickup | undefined;
 
   /** Settles when every listener answers. Throws what keeps it from that. */
   static async start(start: Start, log: Log, queueThread: Worker): Promise<Front> {
@@ -101,6 +107,8 @@ export class Front {
   async stop(): Promise<void> {
     const smtp = this.#smtpServers.map((server) => server.stop(DRAIN));
     this.#logins.stop();
+    this.#control?.stop();
+    await this.#pickup?.stop();
     await Promise.all([...smtp, this.#logins.emptied(GOODBYE)]);
     await this.#queue?.close({ drain: DRAIN });
     this.#delivery.close();
@@ -218,6 +226,59 @@ export class Front {
     }
     this.#settled.configuration.tableFiles.start();
     queue.start();
+    await this.#openLocalDoors(queue);
+  }
+
+  /** Where this machine's own programs and commands come in. */
+  async #openLocalDoors(queue: Queue): Promise<void> {
+    const { adminFd, publicFd, maildrop } = this.#start.control;
+    const pickup = new Pickup({
+      path: maildrop,
+      queue,
+      log: this.#log,
+      settings: () => this.#pickupSettings(),
+    });
+    const control = new ControlServer({
+      queue,
+      log: this.#log,
+      maildrop: { path: maildrop, group: lstatSync(maildrop).gid },
+      authorized: (parameter) => this.#authorized(parameter),
+      verify: (address) => this.#verify(address),
+    });
+    await control.listen(adminFd, 'admin');
+    await control.listen(publicFd, 'public');
+    pickup.start();
+    this.#control = control;
+    this.#pickup = pickup;
+  }
+
+  #pickupSettings(): PickupSettings {
+    const { addresses, configuration } = this.#settled;
+    const { postfix } = configuration;
+    return {
+      myhostname: postfix.string('myhostname'),
+      mailName: postfix.string('mail_name'),
+      messageSizeLimit: postfix.int('message_size_limit'),
+      hopcountLimit: postfix.int('hopcount_limit'),
+      authorizedSubmitUsers: this.#authorized('authorized_submit_users'),
+      complete: (address) => formatMailbox(addresses.rewrite(parseMailbox(address))),
+    };
+  }
+
+  /** Undefined: everybody, without having to show who they are. */
+  #authorized(parameter: string): MatchList | undefined {
+    const { postfix, tables } = this.#settled.configuration;
+    const words = postfix.list(parameter);
+    return words.length === 1 && words[0] === 'static:anyone'
+      ? undefined
+      : tables.matchList(postfix, parameter);
+  }
+
+  async #verify(address: string): Promise<{ readonly kind: string; readonly text: string }> {
+    const { addresses } = this.#settled;
+    const verdict = await addresses.verify(parseMailbox(address));
+    if (verdict.kind === 'known') return { kind: 'known', text: 'deliverable' };
+    return { kind: verdict.kind, text: verdict.kind === 'unknown' ? verdict.text : verdict.reason };
   }
 }
 

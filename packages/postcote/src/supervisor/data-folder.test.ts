@@ -31,7 +31,15 @@ describe('openDataFolder', () => {
     expect(folder.deliverSocket).toBe(join(data, 'run/deliver.sock'));
     expect(statSync(folder.queue).mode & 0o777).toBe(0o700);
     expect(statSync(folder.run).mode & 0o022).toBe(0);
+    // For all to write, for nobody else to read, with the group that the front reads by.
+    expect(statSync(folder.maildrop).mode & 0o7777).toBe(0o3733);
     await expect(openDataFolder(data, undefined)).resolves.toEqual(folder);
+  });
+
+  it('refuses a maildrop folder that others may list', async () => {
+    const { maildrop } = await openDataFolder(data, undefined);
+    chmodSync(maildrop, 0o1777);
+    await expect(openDataFolder(data, undefined)).rejects.toThrow('with mode 3733');
   });
 
   it('refuses a folder that others may write to', async () => {
@@ -40,10 +48,10 @@ describe('openDataFolder', () => {
     await expect(openDataFolder(data, undefined)).rejects.toThrow('others may write there');
   });
 
-  it.each(['run', 'queue'])('follows no link in place of %s', async (name) => {
+  it.each(['run', 'queue', 'maildrop'])('follows no link in place of %s', async (name) => {
     mkdirSync(data);
     symlinkSync(top, join(data, name));
-    await expect(openDataFolder(data, undefined)).rejects.toThrow('is not a folder');
+    await expect(openDataFolder(data, undefined)).rejects.toThrow(/is not a folder|must be a folder/);
   });
 
   it('refuses a folder on which a server is at work, and takes one over that a dead server left', async () => {

@@ -1,10 +1,11 @@
 // The folder of queue and sockets, made and checked before anything in it is touched: root follows nobody's links
 // there, and two servers never share it.
 
-import { lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { RefusedConfiguration } from '../plan.ts';
+import { ADMIN_SOCKET, MAILDROP, PUBLIC_SOCKET } from '../control/places.ts';
 import type { Identity } from './accounts.ts';
 
 export interface DataFolder {
@@ -12,7 +13,16 @@ export interface DataFolder {
   readonly queue: string;
   readonly authSocket: string;
   readonly deliverSocket: string;
+  readonly adminSocket: string;
+  readonly publicSocket: string;
+  readonly maildrop: string;
 }
+
+/**
+ * For everybody to put mail into, for nobody to list, and for the owner of a file alone to take it out again; a file
+ * made there gets the front's group, which lets the front read it and shows that it was made there.
+ */
+const MAILDROP_MODE = 0o3733;
 
 /**
  * Makes what is missing. Throws `RefusedConfiguration` when others could put links there, when the queue belongs
@@ -29,9 +39,19 @@ export async function openDataFolder(path: string, front: Identity | undefined):
     ...faultsOf(run, { owners: [own], followed: false }),
     ...faultsOf(queue, { owners: [own, front?.uid ?? own], followed: false }),
   ];
+  const maildrop = join(path, MAILDROP);
+  if (complaints.length === 0) complaints.push(...openMaildrop(maildrop, front));
   if (complaints.length === 0 && front !== undefined) complaints.push(...strangersIn(queue, front));
   if (complaints.length > 0) throw new RefusedConfiguration(complaints);
-  const folder = { run, queue, authSocket: join(run, 'auth.sock'), deliverSocket: join(run, 'deliver.sock') };
+  const folder = {
+    run,
+    queue,
+    maildrop,
+    authSocket: join(run, 'auth.sock'),
+    deliverSocket: join(run, 'deliver.sock'),
+    adminSocket: join(path, ADMIN_SOCKET),
+    publicSocket: join(path, PUBLIC_SOCKET),
+  };
   if (await isServed(path))
     throw new RefusedConfiguration([`${path}: another postcote is running on this folder; stop it first`]);
   return folder;
@@ -49,6 +69,27 @@ function faultsOf(
   if (byGroup || (stat.mode & 0o002) !== 0)
     return [`${path}: others may write there; take that away (chmod go-w ${path})`];
   return [];
+}
+
+/** Made where it is missing, and checked: its owner, its group and its mode are what makes it safe. */
+function openMaildrop(path: string, front: Identity | undefined): string[] {
+  const uid = front?.uid ?? process.getuid?.() ?? 0;
+  const gid = front?.gid ?? process.getgid?.() ?? 0;
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
+    mkdirSync(path, { mode: 0o700 });
+    // In this order: only the owner of a folder may change its mode.
+    chmodSync(path, MAILDROP_MODE);
+    chownSync(path, uid, gid);
+  }
+  const stat = lstatSync(path);
+  const fits =
+    stat.isDirectory() && stat.uid === uid && stat.gid === gid && (stat.mode & 0o7777) === MAILDROP_MODE;
+  if (fits) return [];
+  const mode = MAILDROP_MODE.toString(8);
+  return [
+    `${path}: must be a folder of uid ${uid} and gid ${gid} with mode ${mode} ` +
+      `(chown ${uid}:${gid} ${path}; chmod ${mode} ${path})`,
+  ];
 }
 
 /** The account that faces the network was another one when the queue was filled. */

@@ -1,8 +1,8 @@
 // The running server as its privileged parent: sockets, processes, the user table, reload and stop.
 
-import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type Server, type Socket, createServer } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Log } from '@postcote/wire';
 import { formatFrame } from '@postcote/wire';
 import type {
@@ -13,12 +13,13 @@ import type {
   SupervisorToAuthenticator,
   SupervisorToFront,
 } from '../ipc.ts';
+import { PID_FILE } from '../control/places.ts';
 import type { OpenedLog } from '../log/open-log.ts';
 import { RefusedConfiguration, type ServerPlan, formatListeners, planServer } from '../plan.ts';
 import type { ServeOptions } from '../commands/serve-options.ts';
 import { type BoundSocket, bindTcp, bindUnix } from './bind.ts';
 import { Child, FIRST_PASSED_FD } from './child.ts';
-import { openDataFolder } from './data-folder.ts';
+import { type DataFolder, openDataFolder } from './data-folder.ts';
 import { admitDelivery } from './delivery-door.ts';
 import { KeepRunning } from './keep-running.ts';
 import { type Accounts, type Identity, openAccounts } from './accounts.ts';
@@ -172,7 +173,8 @@ export class Supervisor {
   async #start(): Promise<void> {
     const { dataDirectory } = this.#options.paths;
     const identity = await this.#frontIdentity();
-    const { queue, authSocket, deliverSocket } = await openDataFolder(dataDirectory, identity);
+    const folder = await openDataFolder(dataDirectory, identity);
+    const { queue, authSocket, deliverSocket } = folder;
     if (identity !== undefined) chownSync(queue, identity.uid, identity.gid);
     for (const listener of this.#plan.listeners) {
       const bound = bindTcp(listener.address, listener.port);
@@ -181,6 +183,12 @@ export class Supervisor {
     }
     const auth = this.#bindForFront(authSocket, identity);
     const deliver = this.#bindForFront(deliverSocket, identity);
+    // Root's own commands alone may connect to the one; whoever asks on the other can do little.
+    const admin = this.#bindAs(folder.adminSocket, 0o600, undefined);
+    const everybody = this.#bindAs(folder.publicSocket, 0o666, undefined);
+    const pidFile = join(dataDirectory, PID_FILE);
+    rmSync(pidFile, { force: true });
+    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o644, flag: 'wx' });
     this.#deliveryDoor = createServer((socket) =>
       admitDelivery(socket, {
         findAccount: (user) => this.#accounts.find(user),
@@ -199,7 +207,7 @@ export class Supervisor {
         ),
     );
     this.#front = new KeepRunning(
-      (onExit) => this.#startFront(identity, { authSocket, deliverSocket, queue }, onExit),
+      (onExit) => this.#startFront(identity, { ...folder, control: [admin, everybody] }, onExit),
       (reason, pause) =>
         this.#log(
           'error',
@@ -226,9 +234,13 @@ export class Supervisor {
   }
 
   #bindForFront(path: string, identity: Identity | undefined): BoundSocket {
+    return this.#bindAs(path, 0o600, identity);
+  }
+
+  #bindAs(path: string, mode: number, identity: Identity | undefined): BoundSocket {
     rmSync(path, { force: true });
     const bound = bindUnix(path);
-    chmodSync(path, 0o600);
+    chmodSync(path, mode);
     if (identity !== undefined) chownSync(path, identity.uid, identity.gid);
     this.#sockets.push(bound);
     return bound;
@@ -262,13 +274,13 @@ export class Supervisor {
 
   #startFront(
     identity: Identity | undefined,
-    where: { authSocket: string; deliverSocket: string; queue: string },
+    where: DataFolder & { readonly control: readonly [admin: BoundSocket, everybody: BoundSocket] },
     onExit: (reason: string) => void,
   ): Front {
     const child: Front = new Child({
       entry: 'front',
       seesPasswords: true,
-      fds: this.#listeners.map(({ bound }) => bound.fd),
+      fds: [...this.#listeners.map(({ bound }) => bound.fd), ...where.control.map(({ fd }) => fd)],
       onOutput: this.#onOutput,
       onMessage: (message) => this.#hearFront(message),
       onExit,
@@ -280,6 +292,11 @@ export class Supervisor {
       authSocket: where.authSocket,
       deliverSocket: where.deliverSocket,
       queueDirectory: where.queue,
+      control: {
+        adminFd: FIRST_PASSED_FD + this.#listeners.length,
+        publicFd: FIRST_PASSED_FD + this.#listeners.length + 1,
+        maildrop: where.maildrop,
+      },
       ...(identity === undefined ? {} : { identity }),
       ...(this.#accounts.names === undefined ? {} : { userNames: this.#accounts.names }),
       ...this.#tls(),

@@ -1,0 +1,8 @@
+// What the control server needs of the queue: the queue package's `Queue` has it.
+
+import type { Queue } from '@postcote/queue/edge';
+
+export type QueueContentSource = Pick<
+  Queue,
+  'list' | 'hold' | 'release' | 'remove' | 'requeue' | 'show' | 'flush' | 'flushMessage' | 'counts'
+>;
