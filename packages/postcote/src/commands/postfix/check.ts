@@ -1,9 +1,8 @@
 // Whether the server would start on a configuration; loads all of it.
 
 import { DEFAULT_DATA_DIRECTORY } from '../../control/places.ts';
+import { dovecotConf } from './context.ts';
 import { RefusedConfiguration, planServer } from '../../plan.ts';
-
-const DOVECOT_CONF = '/etc/dovecot/dovecot.conf';
 
 export async function checkConfiguration(
   postfixDirectory: string,
@@ -11,7 +10,7 @@ export async function checkConfiguration(
   try {
     const plan = await planServer({
       postfixDirectory,
-      dovecotConf: DOVECOT_CONF,
+      dovecotConf: dovecotConf(),
       dataDirectory: DEFAULT_DATA_DIRECTORY,
     });
     return { refusals: [], notices: plan.notices };

@@ -36,6 +36,8 @@ export const dataDirectory = (): string => process.env['POSTCOTE_DATA_DIR'] ?? D
 /** POSTFIX: MAIL_CONFIG. */
 export const defaultConfigDirectory = (): string => process.env['MAIL_CONFIG'] ?? '/etc/postfix';
 
+export const dovecotConf = (): string => process.env['POSTCOTE_DOVECOT_CONF'] ?? '/etc/dovecot/dovecot.conf';
+
 export function checkConfigDirectory(path: string): string {
   if (!path.startsWith('/')) throw new Fatal('-c requires absolute pathname');
   return path;

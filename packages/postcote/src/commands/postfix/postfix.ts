@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../../control/client.ts';
 import { PID_FILE } from '../../control/places.ts';
-import { type CommandContext, Fatal, checkConfigDirectory, defaultConfigDirectory } from './context.ts';
+import {
+  type CommandContext,
+  Fatal,
+  checkConfigDirectory,
+  defaultConfigDirectory,
+  dovecotConf,
+} from './context.ts';
 import { getopt } from './getopt.ts';
 import { flush } from './postqueue.ts';
 
@@ -126,7 +132,15 @@ async function start({ context, config }: Call): Promise<number> {
   const { readSettings } = await import('./settings.ts');
   const logFile = readSettings(config).string('maillog_file');
   const root = join(import.meta.dirname, '../..');
-  const args = ['serve', '--postfix-dir', config, '--data-dir', context.dataDirectory];
+  const places = [
+    '--postfix-dir',
+    config,
+    '--dovecot-conf',
+    dovecotConf(),
+    '--data-dir',
+    context.dataDirectory,
+  ];
+  const args = ['serve', ...places];
   const child = spawn(
     join(root, 'postcote'),
     [...args, '--log-file', logFile.startsWith('/') && !logFile.startsWith('/dev/') ? logFile : DEFAULT_LOG],
