@@ -98,8 +98,10 @@ describeAsRoot('commands', () => {
     expect(mail).not.toMatch(/^Bcc:/m);
     expect(mail.replaceAll('\r\n', '\n')).toContain('\n\nLine\n.\nend\n');
     await mailWith(alice, 'Subject: script');
-    expect(world.log()).toMatch(
-      new RegExp(`postfix/pickup\\[\\d+\\]: [0-9A-F]+: uid=${alice.uid} from=<${alice.name}>`),
+    await eventually(() =>
+      expect(world.log()).toMatch(
+        new RegExp(`postfix/pickup\\[\\d+\\]: [0-9A-F]+: uid=${alice.uid} from=<${alice.name}>`),
+      ),
     );
     await emptied();
   });
@@ -274,6 +276,10 @@ describeAsRoot('commands', () => {
       printf 'postcote submission 1\\n{"sender":"root","recipients":["${bob.name}"]}\\nSubject: closed\\n' > ${draft}
       chmod 000 ${draft}; mv ${draft} ${name('0')}`);
     await emptied();
+    // The log comes a moment after what it tells of.
+    await eventually(() => {
+      for (const letter of 'acdef0') expect(world.log().slice(log)).toContain(name(letter));
+    });
     const said = world.log().slice(log);
     expect(said).toContain(`${name('a')}: is a symbolic link; removed`);
     // The kernel may not even let the link be made (fs.protected_hardlinks).
@@ -400,7 +406,9 @@ describeAsRoot('commands', () => {
       env: { MAIL_CONFIG: '/nonexistent' },
     });
     await emptied();
-    expect(world.log().slice(log)).toContain(`uid=${alice.uid}: not in authorized_submit_users; removed`);
+    await eventually(() =>
+      expect(world.log().slice(log)).toContain(`uid=${alice.uid}: not in authorized_submit_users; removed`),
+    );
     await commands.run('sendmail', [bob.name], { account: bob, input: 'Subject: allowed\n\n' });
     await mailWith(bob, 'Subject: allowed');
     expect(inbox(bob).some((mail) => mail.includes('sly'))).toBe(false);

@@ -1,7 +1,7 @@
 // The commands that administrators and scripts call by Postfix's names: one lean bundle, started by the scripts in
 // libexec/ with the name as the first argument. What only some need is loaded when it is needed.
 
-import { type Command, EX_TEMPFAIL, EX_UNAVAILABLE, Fatal, dataDirectory } from './context.ts';
+import { type Command, EX_TEMPFAIL, EX_UNAVAILABLE, type Fatal, dataDirectory } from './context.ts';
 
 const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['sendmail', async () => (await import('./sendmail.ts')).sendmail],
@@ -23,6 +23,11 @@ const STATUS: ReadonlyMap<string, number> = new Map([
   ['postqueue', EX_UNAVAILABLE],
 ]);
 
+/** By name: what is loaded later has a `Fatal` class of its own. */
+function statusOf(error: unknown): number | undefined {
+  return error instanceof Error && error.name === 'Fatal' ? (error as Fatal).status : undefined;
+}
+
 async function main(): Promise<number> {
   const [name = '', ...args] = process.argv.slice(2);
   const load = commands.get(name);
@@ -38,8 +43,11 @@ async function main(): Promise<number> {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${name}: fatal: ${message}\n`);
-    return (error instanceof Fatal ? error.status : undefined) ?? STATUS.get(name) ?? 1;
+    return statusOf(error) ?? STATUS.get(name) ?? 1;
   }
 }
 
-process.exitCode = await main();
+// Built as CommonJS, which has no await at this level.
+void main().then((status) => {
+  process.exitCode = status;
+});
