@@ -4,7 +4,7 @@ import { type OpenedLog, openLog } from '../log/open-log.ts';
 import type { FrontToSupervisor, SupervisorToFront } from '../ipc.ts';
 import { startQueueThread } from '@postcote/queue/edge';
 import { becomeUser } from '../become-user.ts';
-import { trimAfterStart } from '../trim-memory.ts';
+import { collectReadBuffers, trimAfterStart } from '../trim-memory.ts';
 import { Front } from './front.ts';
 
 const opened: OpenedLog = openLog();
@@ -55,6 +55,7 @@ process.on('message', (message: SupervisorToFront) => {
         (started) => {
           front = started;
           trimAfterStart();
+          collectReadBuffers();
           tell({ type: 'ready' });
         },
         (error: unknown) => {

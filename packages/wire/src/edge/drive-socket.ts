@@ -5,6 +5,7 @@
 
 import { type Socket, isIPv6 } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
+import { countInput } from './input-meter.ts';
 import type { Peer, ProtocolSession, SessionHost, TlsInfo } from '../session.ts';
 
 /** Gives the TLS context of the moment: certificates may be exchanged while connections live. */
@@ -64,6 +65,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
   readonly #waiters: (() => void)[] = [];
 
   readonly #onData = (chunk: Buffer): void => {
+    countInput(chunk.length);
     if (this.#phase !== 'open') return;
     const slice = this.#options.inputSlice ?? chunk.length;
     for (let at = 0; at < chunk.length && this.#phase === 'open'; at += slice) {

@@ -1,2 +1,3 @@
 export * from './drive-socket.ts';
 export * from './clock.ts';
+export { observeInput } from './input-meter.ts';
