@@ -46,8 +46,6 @@ describe('the guide’s files', () => {
   it('start', () => {
     expect(mustNotStart(configuration.problems)).toBe(false);
     expect(configuration.problems.map(({ file, line, name }) => `${file}:${line} ${name}`)).toEqual([
-      '/etc/postfix/main.cf:4 smtp_use_tls',
-      '/etc/postfix/main.cf:6 smtp_tls_note_starttls_offer',
       '/etc/postfix/main.cf:10 smtpd_sasl_type',
       '/etc/postfix/main.cf:11 smtpd_sasl_path',
       '/etc/postfix/main.cf:16 smtpd_sasl_application_name',
@@ -97,7 +95,9 @@ describe('refusals and notices', () => {
   it.each([
     ['smtpd_client_restrictions = reject_unknown_clnt', 'refuse', 'reject_unknown_clnt'],
     ['smtpd_sender_restrictions =\n  permit_mynetworks,\n  check_sender_access', 'refuse', ':26: '],
-    ['transport_maps = ldap:/x', 'notice', 'not sent yet'],
+    ['transport_maps = ldap:/x', 'refuse', 'ldap'],
+    ['smtp_tls_security_level = dane', 'refuse', 'cannot be kept'],
+    ['smtp_generic_maps = hash:/x', 'notice', 'without being changed'],
     ['virtual_alias_maps = ldap:/etc/ldap.cf', 'refuse', 'ldap'],
     ['mynetworks = 10.0.0/8', 'refuse', '10.0.0'],
     ['mynetworks = 192.0.2.4/24', 'refuse', '192.0.2.0/24'],

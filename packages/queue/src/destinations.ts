@@ -10,7 +10,8 @@ export function groupByDestination(
   if (recipients.length === 1 && only !== undefined) return [{ destination: only.destination, recipients }];
   const groups = new Map<string, { destination: Destination; recipients: QueuedRecipient[] }>();
   for (const recipient of recipients) {
-    const key = destinationKey(recipient.destination);
+    // One transaction has one sender: lists whose owners differ go apart.
+    const key = `${destinationKey(recipient.destination)}\0${recipient.sender ?? ''}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { destination: recipient.destination, recipients: [recipient] });
     else group.recipients.push(recipient);
@@ -22,9 +23,10 @@ export function destinationKey(destination: Destination): string {
   return `${destination.transport}\0${destination.nexthop}`;
 }
 
-/** POSTFIX: the service `retry` is the program error(8). */
+/** POSTFIX: the service `retry` is the program error(8); Debian's `relay` logs under a name of its own. */
 export function programOf({ transport }: Destination): string {
-  return `postfix/${transport === 'retry' ? 'error' : transport}`;
+  if (transport === 'retry') return 'postfix/error';
+  return transport === 'relay' ? 'postfix/relay/smtp' : `postfix/${transport}`;
 }
 
 /** POSTFIX: what soft_bounce does: the message stays, the code says temporary. */

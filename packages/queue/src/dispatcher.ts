@@ -83,6 +83,12 @@ export class Dispatcher<Job> {
     return undefined;
   }
 
+  /** Whether jobs wait for a destination. */
+  hasWaiting(destination: Destination): boolean {
+    const lane = this.#transports.get(destination.transport)?.lanes.get(destination.nexthop);
+    return lane !== undefined && lane.first < lane.waiting.length;
+  }
+
   finished(destination: Destination): void {
     const transport = this.#transports.get(destination.transport);
     const lane = transport?.lanes.get(destination.nexthop);

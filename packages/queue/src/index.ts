@@ -21,7 +21,7 @@ export type {
   Route,
 } from './ports.ts';
 export { defaultQueueSettings } from './settings.ts';
-export type { QueueSettings } from './settings.ts';
+export type { NoticeSettings, QueueSettings } from './settings.ts';
 export { formatQueueId, parseQueueId } from './queue-id.ts';
 export { nextAttempt } from './schedule.ts';
 export { formatDelay, formatDeliveryLine } from './log-lines.ts';

@@ -34,7 +34,10 @@ export type Resolve = (recipient: EnvelopeRecipient, envelope: MessageEnvelope) 
  * Where an address goes now: asked whenever a waiting message is tried again, so that an edited table counts
  * for mail already in the queue. Without it the destination found at acceptance stays.
  */
-export type Route = (recipient: QueuedRecipient) => Destination;
+export type Route = (
+  recipient: QueuedRecipient,
+  envelope: MessageEnvelope,
+) => Destination | Promise<Destination>;
 
 /** A message's octets: CRLF lines without dot-stuffing, `Received:` first. */
 export type MessageBody =
@@ -57,6 +60,8 @@ export interface DeliveryJob {
   readonly recipients: readonly QueuedRecipient[];
   /** May be called more than once; throws when the octets cannot be read. */
   open(): Promise<MessageBody>;
+  /** Whether another job waits for the same destination now: a connection is worth keeping then. */
+  moreWaiting?(): boolean;
 }
 
 /**
@@ -74,6 +79,14 @@ export interface DeliveryResult {
   /** Milliseconds spent connecting, for the third figure of `delays=`. */
   readonly connectMs?: number;
   readonly destinationDown?: boolean;
+  /** For `Remote-MTA:` of a notification: the host that spoke. */
+  readonly remoteMta?: string;
+  /** Its own words, for `Diagnostic-Code: smtp;`. */
+  readonly diagnostic?: string;
+  /** The next host took NOTIFY over; absent for mail handed to a host that knows nothing of it, and for local mail. */
+  readonly dsnPassedOn?: boolean;
+  /** It reached its mailbox here: what NOTIFY=SUCCESS asks about. */
+  readonly final?: boolean;
 }
 
 /** Carries a job out. A recipient it gives no result for, or a throw, counts as deferred. */

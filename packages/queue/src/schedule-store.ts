@@ -9,6 +9,8 @@ export interface QueuedMessage {
   readonly queueId: string;
   readonly envelope: MessageEnvelope;
   readonly arrivedAt: number;
+  /** When it was tried before; 0: never. */
+  readonly attemptedAt: number;
   readonly size: number;
   readonly spool: string | null;
   readonly recipients: readonly QueuedRecipient[];

@@ -5,13 +5,16 @@
 // keeps fresh mail waiting. A message leaves the active queue when every recipient was tried: removed when all
 // are done, else with a time for the next attempt.
 //
-// Nothing is bounced yet: a permanent failure is logged and waits like a temporary one.
+// When all were tried, who asked for it is told: of what failed for good or waited too long, of delays, of success. A
+// failed recipient leaves the queue only after its notification is durable there.
 
 import { Dispatcher } from './dispatcher.ts';
 import { destinationKey, groupByDestination, keepFailure, noResult, programOf } from './destinations.ts';
 import type { Destination, QueuedRecipient } from './envelope.ts';
 import { formatDeliveryLine } from './log-lines.ts';
 import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock } from './ports.ts';
+import type { NoticeRecipient } from './notice.ts';
+import { type Notices, wantsSuccess } from './notifier.ts';
 import { nextAttempt } from './schedule.ts';
 import type { DuePlace, QueuedMessage, ScheduleStore, Settlement } from './schedule-store.ts';
 import type { QueueSettings } from './settings.ts';
@@ -28,6 +31,10 @@ interface ActiveMessage {
   more: boolean;
   lastRecipient: number;
   held: boolean;
+  readonly failures: NoticeRecipient[];
+  readonly successes: NoticeRecipient[];
+  /** Filled when these will be told of: it waited too long, or a warning is due. */
+  readonly late: NoticeRecipient[];
 }
 
 interface Job {
@@ -47,6 +54,8 @@ export interface SchedulerOptions {
   readonly deliverer: Deliverer;
   readonly clock: QueueClock;
   readonly log: Log;
+  /** Settles when the notifications are durable. */
+  notify(message: QueuedMessage, notices: Notices): Promise<void>;
   settings(): QueueSettings;
 }
 
@@ -206,7 +215,14 @@ export class Scheduler {
     if (this.#active.has(message.id)) return;
     const spooled = message.spool !== null;
     this.#options.store.settle(
-      { id: message.id, done: [], deferred: [], nextAttempt: null, remove: false },
+      {
+        id: message.id,
+        done: [],
+        deferred: [],
+        nextAttempt: null,
+        attemptedAt: message.attemptedAt,
+        remove: false,
+      },
       spooled,
     );
     this.#activate(message, undefined);
@@ -226,6 +242,9 @@ export class Scheduler {
       more: message.partial,
       lastRecipient: -1,
       held: false,
+      failures: [],
+      successes: [],
+      late: [],
     };
     this.#active.set(message.id, active);
     log(
@@ -317,6 +336,7 @@ export class Scheduler {
         active.octets === undefined
           ? this.#options.store.openBody(message)
           : { kind: 'octets', size: active.octets.length, octets: active.octets },
+      moreWaiting: () => this.#dispatcher.hasWaiting(destination),
     };
   }
 
@@ -333,26 +353,34 @@ export class Scheduler {
     const { message } = active;
     const settlement: Settlement = { id: message.id, done: [], deferred: [], remove: false };
     const times = { arrived: message.arrivedAt, active: active.activeAt, started, ended: clock.now() };
+    const softBounce = this.#options.settings().softBounce;
+    const speaksOfDelay = this.#isExpired(message) || this.#warningIsDue(message);
     for (const recipient of job.recipients) {
       if (active.held && results.length === 0) break;
-      const result = keepFailure(
-        results.find((one) => one.index === recipient.index) ?? noResult(recipient.index),
-      );
+      const given = results.find((one) => one.index === recipient.index) ?? noResult(recipient.index);
+      const result = softBounce ? keepFailure(given) : given;
       log('info', program, formatDeliveryLine(message.queueId, recipient, result, times));
       if (result.status === 'sent') {
         settlement.done.push(recipient.index);
         active.left--;
+        if (wantsSuccess({ recipient, result })) active.successes.push({ recipient, result });
+      } else if (result.status === 'bounced') {
+        active.failures.push({ recipient, result });
       } else {
         settlement.deferred.push({ index: recipient.index, dsn: result.dsn, reason: result.text });
+        if (speaksOfDelay) active.late.push({ recipient, result });
       }
     }
     this.#dispatcher.finished(job.destination);
     active.jobs--;
-    const over = active.jobs === 0 && !active.more;
-    if (over) this.#conclude(active, settlement);
-    store.settle(settlement, message.spool !== null && settlement.remove);
-    if (active.jobs === 0 && active.more) this.#messageTried(active);
-    if (over && this.#run !== undefined) void this.#fill();
+    const quiet = active.failures.length + active.successes.length + active.late.length === 0;
+    if (active.jobs === 0 && !active.more && quiet) {
+      // The common end of a message: one write says it all.
+      this.#conclude(active, settlement);
+      return;
+    }
+    store.settle(settlement, false);
+    if (active.jobs === 0) this.#messageTried(active);
   }
 
   /** All recipients in memory were tried (or there were none): read on, or end the attempt. */
@@ -380,14 +408,57 @@ export class Scheduler {
   }
 
   #endAttempt(active: ActiveMessage): void {
-    const settlement: Settlement = { id: active.message.id, done: [], deferred: [], remove: false };
-    this.#conclude(active, settlement);
-    this.#options.store.settle(settlement, active.message.spool !== null && settlement.remove);
-    if (this.#run !== undefined) void this.#fill();
+    const notices = active.held ? NO_NOTICES : this.#noticesOf(active);
+    if (notices.failures.length + notices.delays.length + notices.successes.length === 0) {
+      this.#conclude(active, newSettlement(active));
+      return;
+    }
+    const { message } = active;
+    const settlement = newSettlement(active);
+    this.#options.notify(message, notices).then(
+      () => {
+        for (const { recipient } of notices.failures) settlement.done.push(recipient.index);
+        active.left -= notices.failures.length;
+        this.#conclude(active, settlement);
+      },
+      (error: unknown) => {
+        const reason = describe(error);
+        this.#options.log('error', 'postfix/bounce', `${message.queueId}: notification failed: ${reason}`);
+        for (const { recipient, result } of notices.failures) {
+          const { dsn, text } = keepFailure(result);
+          settlement.deferred.push({ index: recipient.index, dsn, reason: text });
+        }
+        this.#conclude(active, settlement);
+      },
+    );
+  }
+
+  #noticesOf(active: ActiveMessage): Notices {
+    const { message, failures, successes, late } = active;
+    if (!this.#isExpired(message)) return { failures, delays: late, successes };
+    if (late.length > 0) {
+      const text = `${message.queueId}: from=<${message.envelope.sender}>, status=expired, returned to sender`;
+      this.#options.log('info', 'postfix/qmgr', text);
+    }
+    return { failures: [...failures, ...late], delays: [], successes };
+  }
+
+  #isExpired({ arrivedAt, envelope }: QueuedMessage): boolean {
+    const { maximalLifetime, bounceLifetime, softBounce } = this.#options.settings();
+    const lifetime = envelope.sender === '' ? bounceLifetime : maximalLifetime;
+    return !softBounce && this.#options.clock.now() >= arrivedAt + lifetime;
+  }
+
+  /** Once in a message's life: at the first attempt after the time, when the one before came earlier. */
+  #warningIsDue({ arrivedAt, attemptedAt, envelope }: QueuedMessage): boolean {
+    const { delayWarning } = this.#options.settings();
+    if (delayWarning <= 0 || envelope.sender === '') return false;
+    const due = arrivedAt + delayWarning;
+    return attemptedAt < due && this.#options.clock.now() >= due;
   }
 
   #conclude(active: ActiveMessage, settlement: Settlement): void {
-    const { log, clock, settings } = this.#options;
+    const { log, clock, settings, store } = this.#options;
     const { message } = active;
     this.#active.delete(message.id);
     this.#recipients -= active.taken;
@@ -395,12 +466,20 @@ export class Scheduler {
     if (active.left === 0) {
       settlement.remove = true;
       log('info', 'postfix/qmgr', `${message.queueId}: removed`);
-      return;
+    } else {
+      const now = clock.now();
+      settlement.nextAttempt = nextAttempt(message.arrivedAt, now, settings());
+      settlement.attemptedAt = now;
     }
-    const now = clock.now();
-    settlement.nextAttempt = nextAttempt(message.arrivedAt, now, settings());
-    settlement.attemptedAt = now;
+    store.settle(settlement, message.spool !== null && settlement.remove);
+    if (this.#run !== undefined) void this.#fill();
   }
+}
+
+const NO_NOTICES: Notices = { failures: [], delays: [], successes: [] };
+
+function newSettlement({ message }: ActiveMessage): Settlement {
+  return { id: message.id, done: [], deferred: [], remove: false };
 }
 
 function describe(error: unknown): string {

@@ -25,6 +25,30 @@ export interface QueueSettings {
   readonly inlineLimit: number;
   /** Octets of fresh messages kept in memory until delivered. */
   readonly cacheLimit: number;
+  /** maximal_queue_lifetime, bounce_queue_lifetime: what is older is returned after its next attempt. */
+  readonly maximalLifetime: number;
+  readonly bounceLifetime: number;
+  /** delay_warning_time; 0: no warnings. */
+  readonly delayWarning: number;
+  /** soft_bounce: permanent failures wait like temporary ones. */
+  readonly softBounce: boolean;
+  readonly notices: NoticeSettings;
+}
+
+/** How notifications look, and who gets those that nobody else can get. */
+export interface NoticeSettings {
+  readonly myhostname: string;
+  readonly mailName: string;
+  /** bounce_size_limit: larger messages come back as their header. 0: no limit. */
+  readonly sizeLimit: number;
+  /** double_bounce_sender with its domain. */
+  readonly doubleBounceSender: string;
+  /** 2bounce_notice_recipient, bounce_notice_recipient, delay_notice_recipient. */
+  readonly doubleBounceRecipient: string;
+  readonly bounceRecipient: string;
+  readonly delayRecipient: string;
+  /** notify_classes, in lower case. */
+  readonly classes: ReadonlySet<string>;
 }
 
 /**
@@ -47,4 +71,18 @@ export const defaultQueueSettings: QueueSettings = {
   longQueueIds: false,
   inlineLimit: 64 * 1024,
   cacheLimit: 32 * 1024 * 1024,
+  maximalLifetime: 432_000_000,
+  bounceLifetime: 432_000_000,
+  delayWarning: 0,
+  softBounce: false,
+  notices: {
+    myhostname: 'localhost',
+    mailName: 'Postfix',
+    sizeLimit: 50_000,
+    doubleBounceSender: 'double-bounce@localhost',
+    doubleBounceRecipient: 'postmaster',
+    bounceRecipient: 'postmaster',
+    delayRecipient: 'postmaster',
+    classes: new Set(['resource', 'software']),
+  },
 };

@@ -7,6 +7,18 @@ export {
   parsePath,
 } from './address.ts';
 export { type ClientEvent, ClientLimits, type ClientRateLimits } from './client-limits.ts';
+export { type ClientSettings, type TlsLevel, defaultClientSettings } from './client/client-settings.ts';
+export type { OutboundBody, OutboundMessage, OutboundRecipient } from './client/message.ts';
+export { encodeXtext } from './client/message.ts';
+export { findHosts, parseNextHop, parsePort } from './client/next-hop.ts';
+export { type LevelReading, parseTlsLevel } from './client/tls-policy.ts';
+export {
+  type Route,
+  type TransportRules,
+  type TransportTable,
+  findRoute,
+  parseTransport,
+} from './client/transport.ts';
 export { type ClientName, type NamedClient, UNKNOWN_CLIENT, findClientName } from './client-name.ts';
 export type { SmtpPorts } from './conversation.ts';
 export { NetworkSyntaxError, compileNetworks } from './networks.ts';

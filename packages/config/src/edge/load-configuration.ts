@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly honoured?: ReadonlySet<string>;
   readonly log: Log;
   readonly system?: System;
+  /** Text of tables that this process may not read itself, by path. */
+  readonly given?: ReadonlyMap<string, string>;
   /** Lines of passwd(5) and group(5) for `unix:…` tables; the local files when left out. */
   readonly account?: (database: 'passwd' | 'group', name: string) => MaybePromise<string | undefined>;
 }
@@ -29,7 +31,10 @@ export interface LoadedConfiguration extends Configuration {
 }
 
 export function loadConfiguration(options: LoadOptions): LoadedConfiguration {
-  const tableFiles = new TableFiles({ log: options.log });
+  const tableFiles = new TableFiles({
+    log: options.log,
+    ...(options.given === undefined ? {} : { given: options.given }),
+  });
   const tables: TablePorts = {
     openFile: (path, format, parse) => tableFiles.open(path, format, parse),
     account: options.account ?? ((database, name) => localAccount(tableFiles, database, name)),

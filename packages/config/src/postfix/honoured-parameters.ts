@@ -37,16 +37,35 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     relay_domains relay_recipient_maps show_user_unknown_table_name virtual_alias_address_length_limit
     virtual_alias_domains virtual_alias_expansion_limit virtual_alias_maps virtual_alias_recursion_limit
     virtual_mailbox_domains virtual_mailbox_maps`,
-  delivery: `home_mailbox`,
   commands: `authorized_flush_users authorized_mailq_users authorized_submit_users`,
+  delivery: `home_mailbox local_transport mailbox_transport`,
+  sending: `default_transport proxy_interfaces relay_transport relayhost sender_dependent_default_transport_maps
+    sender_dependent_relayhost_maps smtp_discard_ehlo_keywords smtp_helo_name smtp_helo_timeout smtp_never_send_ehlo
+    lmtp_discard_lhlo_keywords lmtp_lhlo_name lmtp_lhlo_timeout transport_maps virtual_transport`,
+  notices: `2bounce_notice_recipient bounce_notice_recipient bounce_queue_lifetime bounce_size_limit
+    delay_notice_recipient delay_warning_time double_bounce_sender maximal_queue_lifetime notify_classes`,
   queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
     enable_long_queue_ids local_destination_concurrency_limit maximal_backoff_time minimal_backoff_time
     qmgr_message_active_limit qmgr_message_recipient_limit queue_run_delay`,
 };
 
-export const honouredParameters: ReadonlySet<string> = new Set(
-  Object.values(honouredByGroup).flatMap((names) => names.split(/\s+/)),
-);
+/** Each has a namesake for LMTP: `smtp_…` and `lmtp_…`. */
+const sendingTwins = `address_preference bind_address bind_address6 connect_timeout connection_cache_on_demand
+  connection_cache_time_limit connection_reuse_count_limit connection_reuse_time_limit
+  data_done_timeout data_init_timeout data_xfer_timeout defer_if_no_mx_address_found enforce_tls
+  fallback_relay line_length_limit mail_timeout mx_address_limit mx_session_limit quit_timeout
+  randomize_addresses rcpt_timeout rset_timeout sasl_auth_enable sasl_auth_soft_bounce
+  sasl_mechanism_filter sasl_password_maps sasl_security_options sasl_tls_security_options
+  sasl_tls_verified_security_options sender_dependent_authentication skip_5xx_greeting
+  skip_quit_response starttls_timeout tcp_port tls_CAfile tls_CApath tls_cert_file
+  tls_enforce_peername tls_key_file tls_loglevel tls_note_starttls_offer tls_policy_maps
+  tls_secure_cert_match tls_security_level tls_servername tls_verify_cert_match tls_wrappermode
+  use_tls`;
+
+export const honouredParameters: ReadonlySet<string> = new Set([
+  ...Object.values(honouredByGroup).flatMap((names) => names.split(/\s+/)),
+  ...sendingTwins.split(/\s+/).flatMap((name) => [`smtp_${name}`, `lmtp_${name}`]),
+]);
 
 interface Group {
   readonly names: RegExp;
@@ -94,15 +113,23 @@ const GROUPS: readonly Group[] = [
     message: 'this concerns mbox files, which are not written',
   },
   {
-    names: /^(maximal_queue_lifetime|bounce_queue_lifetime)$/,
-    message: 'nothing is bounced for its age yet; it stays in the queue',
+    names: /^(smtp|lmtp)_tls_(mandatory_)?(protocols|ciphers|exclude_ciphers)$/,
+    message: 'TLS 1.2 or newer with safe ciphers is what is spoken',
+  },
+  {
+    names: /^(smtp|lmtp)_(tls_session_cache|sasl_type|sasl_path)/,
+    message: 'this is not needed here',
+  },
+  {
+    names: /^(smtp|lmtp)_(header|mime_header|nested_header|body)_checks$|^(smtp|lmtp)_generic_maps$/,
+    message: 'mail leaves without being changed by this',
   },
   { names: /milter/, message: 'filters are not called yet' },
   { names: /^postscreen_|^dnsblog_/, message: 'postscreen is not run; its port is served by smtpd directly' },
   {
     names:
       /^(smtp|lmtp|relay|default|initial)_|^relayhost$|^fallback_relay$|^sender_dependent_|^tls_|^tlsproxy_|transport|^best_mx|^qmgr_|^defer_transports$/,
-    message: 'mail for other servers is not sent yet; it waits in the queue',
+    message: 'mail for other servers is sent without this',
   },
   {
     names: /canonical|masquerade|generic|_bcc|relocated|rewrite|^propagate_/,
@@ -110,11 +137,11 @@ const GROUPS: readonly Group[] = [
   },
   {
     names: /^(mailbox_|fallback_|luser_relay|local_|virtual_|command_|mail_owner|default_privs|require_home)/,
-    message: "local mail goes to each user's home_mailbox; this has no effect on it",
+    message: "local mail goes to each user's home_mailbox or mailbox_transport; this has no effect on it",
   },
   {
     names: /notice_recipient|^notify_classes$|bounce|^delay_/,
-    message: 'bounces and notices are not sent yet',
+    message: 'bounces and notices are sent without this',
   },
   { names: /^(smtpd_client_|anvil_).*(limit|rate|time_unit)/, message: 'this limit is not kept yet' },
   { names: /^smtpd_tls_/, message: 'TLS 1.2 or newer with safe ciphers is what is offered' },

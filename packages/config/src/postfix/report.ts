@@ -41,6 +41,7 @@ export function checkPostfix(
     keep(checkNames(one, userNames, options.honoured ?? honouredParameters));
     keep(checkRestrictionLists(one, tables, options.supportedRestrictions));
     keep(checkRelay(one));
+    keep(checkSendingTls(one));
     openLists(one, tables, options.honoured ?? honouredParameters);
     keep(one.problems);
   }
@@ -169,6 +170,20 @@ function checkRestriction(
 function openArgument({ word, argument, origin }: Restriction, tables: TableRegistry): void {
   if (argument === undefined || !/^check_.*_access$/.test(word)) return;
   tables.open(argument, { parameter: word, origin });
+}
+
+/** Levels that the sending side can keep. Less than what was asked for must not pass unnoticed. */
+const TLS_LEVELS: ReadonlySet<string> = new Set(['', 'none', 'may', 'encrypt', 'verify', 'secure']);
+
+function checkSendingTls(settings: PostfixSettings): readonly Problem[] {
+  return ['smtp_tls_security_level', 'lmtp_tls_security_level'].flatMap((name) => {
+    const value = settings.string(name);
+    const origin = settings.origin(name);
+    if (origin === undefined || TLS_LEVELS.has(value.toLowerCase())) return [];
+    const message =
+      'this level cannot be kept, so the server does not start; none, may, encrypt, verify and secure can';
+    return [refuse(origin, { name, value, message })];
+  });
 }
 
 const CLOSES_THE_RELAY: ReadonlySet<string> = new Set([

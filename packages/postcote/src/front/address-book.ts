@@ -8,10 +8,13 @@ import {
   type Destination,
   type ExtensionPolicy,
   createAddresses,
+  parseMailbox,
 } from '@postcote/aliases';
 import type { MatchList, PostfixSettings, TableRegistry } from '@postcote/config';
-import type { Resolution, ResolvedRecipient } from '@postcote/queue';
-import { WAITING_TRANSPORT } from './deliverer.ts';
+import type { MessageEnvelope, QueuedRecipient, Resolution, ResolvedRecipient } from '@postcote/queue';
+import type { Destination as QueueDestination } from '@postcote/queue';
+import { type TransportRules, findRoute, parseTransport } from '@postcote/smtp';
+import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from './deliverer.ts';
 
 export interface AddressBookPorts {
   /** Throws when that cannot be known now. */
@@ -64,51 +67,120 @@ function rulesOf(s: PostfixSettings): AddressRules {
   };
 }
 
-/** The queue's question at acceptance: the final recipients of one address. */
-export async function resolveRecipient(addresses: Addresses, recipient: string): Promise<Resolution> {
-  const expansion = await addresses.expand(recipient);
+/** Where mail goes: who receives here, and the tables that send the rest on. */
+export interface Routing {
+  readonly addresses: Addresses;
+  readonly rules: TransportRules;
+  /** mailbox_transport, local_transport when it is not local: `transport:nexthop`; empty for our own delivery. */
+  readonly mailboxTransport: string;
+}
+
+/** The queue's question at acceptance: the final recipients of one address. Rejects when a table cannot answer. */
+export async function resolveRecipient(
+  routing: Routing,
+  recipient: string,
+  sender: string,
+): Promise<Resolution> {
+  const expansion = await routing.addresses.expand(recipient);
   const { problem } = expansion;
   if (problem !== undefined) {
     const kind = problem.kind === 'unavailable' ? 'unavailable' : 'loop';
     return { kind, reason: problem.reason };
   }
-  return { kind: 'expanded', recipients: expansion.destinations.map(toQueue) };
+  const recipients: ResolvedRecipient[] = [];
+  for (const destination of expansion.destinations) {
+    const place = placeOf(destination);
+    recipients.push({
+      address: place.address,
+      destination: await routed(place, { routing, sender: destination.sender ?? sender }),
+      ...provenanceOf(destination),
+    });
+  }
+  return { kind: 'expanded', recipients };
 }
 
-function toQueue(destination: Destination): ResolvedRecipient {
-  const { original, sender, via } = destination;
+/** The queue's question at each further attempt: tables may have changed meanwhile. */
+export async function routeAgain(
+  routing: Routing,
+  recipient: QueuedRecipient,
+  envelope: MessageEnvelope,
+): Promise<QueueDestination> {
+  const { address, destination, original } = recipient;
+  if (destination.transport === 'local') return destination;
+  const sender = recipient.sender ?? envelope.sender;
+  if (destination.transport === WAITING_TRANSPORT) {
+    // What waited for its tables or its account may have a place now; lists that grew meanwhile are not expanded twice.
+    const again = await resolveRecipient(routing, address, sender);
+    const [only, ...others] = again.kind === 'expanded' ? again.recipients : [];
+    return only !== undefined && others.length === 0 && only.address === address && original !== ''
+      ? only.destination
+      : destination;
+  }
+  const addressClass = routing.addresses.classify(parseMailbox(address));
+  const route = await findRoute({ recipient: address, sender, class: addressClass }, routing.rules);
+  return route ?? destination;
+}
+
+interface Place {
+  readonly address: string;
+  readonly class: Parameters<typeof findRoute>[0]['class'] | undefined;
+  readonly destination: QueueDestination;
+}
+
+async function routed(
+  { address, class: addressClass, destination }: Place,
+  { routing, sender }: { readonly routing: Routing; readonly sender: string },
+): Promise<QueueDestination> {
+  if (addressClass === undefined) return destination;
+  const route = await findRoute({ recipient: address, sender, class: addressClass }, routing.rules);
+  if (route !== undefined && route.transport !== 'local') return route;
+  if (addressClass !== 'local') return route ?? destination;
+  if (routing.mailboxTransport === '') return destination;
+  const { transport, nexthop } = parseTransport(routing.mailboxTransport);
+  return { transport, nexthop: nexthop === '' ? domainOf(address) : nexthop };
+}
+
+const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+
+function provenanceOf({
+  original,
+  sender,
+  via,
+}: Destination): Pick<ResolvedRecipient, 'original' | 'sender' | 'via'> {
   return {
-    ...placeOf(destination),
     original,
     ...(sender === undefined ? {} : { sender }),
     ...(via === undefined || via.length === 0 ? {} : { via }),
   };
 }
 
-function placeOf(destination: Destination): Pick<ResolvedRecipient, 'address' | 'destination'> {
+function placeOf(destination: Destination): Place {
   switch (destination.kind) {
     case 'local':
       return {
         address: destination.deliveredTo,
+        class: 'local',
         destination: { transport: 'local', nexthop: destination.user },
       };
-    case 'remote':
-      return {
-        address: destination.address,
-        destination: {
-          transport: 'smtp',
-          nexthop: destination.address.slice(destination.address.lastIndexOf('@') + 1).toLowerCase(),
-        },
-      };
+    case 'remote': {
+      const { address } = destination;
+      const toDomain = { transport: 'smtp', nexthop: domainOf(address) };
+      return { address, class: destination.class, destination: toDomain };
+    }
     case 'undeliverable':
       return {
         address: destination.address,
-        destination: { transport: WAITING_TRANSPORT, nexthop: destination.reason },
+        class: undefined,
+        destination: {
+          transport: destination.permanent ? REFUSING_TRANSPORT : WAITING_TRANSPORT,
+          nexthop: `${destination.status} ${destination.reason}`,
+        },
       };
     default:
       return {
         address: destination.original,
-        destination: { transport: WAITING_TRANSPORT, nexthop: destination.reason },
+        class: undefined,
+        destination: { transport: WAITING_TRANSPORT, nexthop: `4.3.5 ${destination.reason}` },
       };
   }
 }

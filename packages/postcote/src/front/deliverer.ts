@@ -1,12 +1,20 @@
-// Carries queued mail on. Local mail goes over the delivery channel to the user's worker; what cannot go anywhere
-// yet waits in the queue with a reason that an administrator understands, and is never bounced (docs/queue.md).
+// Carries queued mail on. Local mail goes over the delivery channel to the user's worker, other mail through the
+// service of master.cf that its destination names. `error` returns it, `retry` keeps it, `discard` drops it; what names
+// no service that there is waits with a reason that an administrator understands.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deliverer, DeliveryJob, DeliveryResult, MessageBody, QueuedRecipient } from '@postcote/queue';
+import { type MailSender, type SendService } from '@postcote/smtp/edge';
 import type { DeliveryClient, DeliveryOutcome } from '../delivery/client.ts';
+import { outboundMessage } from './outbound-message.ts';
 
-/** The transport of a destination that only waits; its next hop is the reason. POSTFIX: retry(8). */
+/**
+ * The transports of a destination that goes nowhere; the next hop is a status and the reason. POSTFIX: error(8), of
+ * which `retry` keeps the mail.
+ */
 export const WAITING_TRANSPORT = 'retry';
+export const REFUSING_TRANSPORT = 'error';
+const DISCARDING_TRANSPORT = 'discard';
 
 /** Milliseconds before each further try when the worker is gone. */
 const SOON = [100, 500, 1500];
@@ -22,28 +30,42 @@ const DSN: Readonly<Record<Deferral['code'], string>> = {
   unknownUser: '4.1.1',
 };
 
+export interface Outbound {
+  readonly sender: MailSender;
+  /** The service of this name as the settings are now. */
+  service(transport: string): SendService | undefined;
+}
+
 export class FrontDeliverer implements Deliverer {
   readonly #channel: Pick<DeliveryClient, 'deliver'>;
+  readonly #outbound: Outbound | undefined;
 
-  constructor(channel: Pick<DeliveryClient, 'deliver'>) {
+  constructor(channel: Pick<DeliveryClient, 'deliver'>, outbound?: Outbound) {
     this.#channel = channel;
+    this.#outbound = outbound;
   }
 
   async deliver(job: DeliveryJob): Promise<readonly DeliveryResult[]> {
     const { transport, nexthop } = job.destination;
     if (transport === 'local')
       return await Promise.all(job.recipients.map((recipient) => this.#deliverLocal(job, recipient)));
-    const text =
-      transport === WAITING_TRANSPORT
-        ? nexthop
-        : `mail for ${nexthop} waits: this version does not send mail to other machines`;
-    return job.recipients.map(({ index }) => ({
-      index,
-      status: 'deferred',
-      dsn: '4.3.5',
-      text,
-      relay: 'none',
-    }));
+    if (transport === WAITING_TRANSPORT || transport === REFUSING_TRANSPORT) return refuse(job);
+    if (transport === DISCARDING_TRANSPORT)
+      return sameForAll(job, { status: 'sent', dsn: '2.0.0', text: nexthop, relay: 'none' });
+    const service = this.#outbound?.service(transport);
+    if (service === undefined || this.#outbound === undefined)
+      return sameForAll(job, {
+        status: 'deferred',
+        dsn: '4.3.5',
+        text: `mail for ${nexthop} waits: there is no transport "${transport}" that this server can run`,
+        relay: 'none',
+      });
+    return await this.#outbound.sender.send({
+      message: outboundMessage(job),
+      nexthop,
+      service,
+      moreWaiting: () => job.moreWaiting?.() === true,
+    });
   }
 
   async #deliverLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryResult> {
@@ -73,9 +95,27 @@ export class FrontDeliverer implements Deliverer {
   }
 }
 
+/** POSTFIX: error(8): `5.1.1 text` or a text alone. */
+function refuse(job: DeliveryJob): DeliveryResult[] {
+  const { transport, nexthop } = job.destination;
+  const isFinal = transport === REFUSING_TRANSPORT;
+  const match = /^([45]\.\d{1,3}\.\d{1,3})\s+(.*)$/s.exec(nexthop);
+  const detail = (match?.[1] ?? (isFinal ? '5.0.0' : '4.3.5')).slice(1);
+  return sameForAll(job, {
+    status: isFinal ? 'bounced' : 'deferred',
+    dsn: `${isFinal ? '5' : '4'}${detail}`,
+    text: match?.[2] ?? nexthop,
+    relay: 'none',
+  });
+}
+
+function sameForAll({ recipients }: DeliveryJob, result: Omit<DeliveryResult, 'index'>): DeliveryResult[] {
+  return recipients.map(({ index }) => ({ ...result, index }));
+}
+
 function resultOf({ index }: QueuedRecipient, outcome: DeliveryOutcome): DeliveryResult {
   if (outcome.kind === 'stored')
-    return { index, status: 'sent', dsn: '2.0.0', text: 'delivered to maildir', relay: 'local' };
+    return { index, status: 'sent', dsn: '2.0.0', text: 'delivered to maildir', relay: 'local', final: true };
   return {
     index,
     status: 'deferred',

@@ -19,15 +19,23 @@ import {
   SUPPORTED_RESTRICTIONS,
   type SmtpSettings,
 } from '@postcote/smtp';
-import { PolicyServer, type PolicyServerOptions, SmtpListenerServer, openDns } from '@postcote/smtp/edge';
+import {
+  MailSender,
+  PolicyServer,
+  type PolicyServerOptions,
+  type SendService,
+  SmtpListenerServer,
+  openDns,
+} from '@postcote/smtp/edge';
 import type { Log } from '@postcote/wire';
 import { DeliveryClient } from '../delivery/client.ts';
 import type { SupervisorToFront } from '../ipc.ts';
-import { openAddressBook, resolveRecipient } from './address-book.ts';
 import { ControlServer } from '../control/server.ts';
 import { Pickup, type PickupSettings } from '../pickup/pickup.ts';
+import { type Routing, openAddressBook, resolveRecipient, routeAgain } from './address-book.ts';
 import { FrontDeliverer } from './deliverer.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
+import { readSendServices, transportRulesOf } from './send-services.ts';
 import { smtpSettingsOf } from './smtp-settings.ts';
 import { ExchangeableTls } from './tls.ts';
 
@@ -41,6 +49,9 @@ const GOODBYE = 3_000;
 interface Settled {
   readonly configuration: LoadedConfiguration;
   readonly addresses: Addresses;
+  readonly routing: Routing;
+  readonly services: ReadonlyMap<string, SendService>;
+  readonly own: ReadonlySet<string>;
   readonly smtp: ReadonlyMap<string, SmtpSettings>;
   readonly mailbox: MailboxLoginSettings;
 }
@@ -58,6 +69,7 @@ export class Front {
   readonly #queueThread: Worker;
   readonly #delivery: DeliveryClient;
   #queue: Queue | undefined;
+  #sender: MailSender | undefined;
   readonly #smtpServers: SmtpListenerServer[] = [];
   readonly #logins: MailboxLoginListeners;
   #control: ControlServer | undefined;
@@ -111,6 +123,7 @@ export class Front {
     await this.#pickup?.stop();
     await Promise.all([...smtp, this.#logins.emptied(GOODBYE)]);
     await this.#queue?.close({ drain: DRAIN });
+    this.#sender?.stop();
     this.#delivery.close();
     this.#settled.configuration.tableFiles.stop();
   }
@@ -161,7 +174,20 @@ export class Front {
         }),
       ]),
     );
-    return { configuration, addresses, smtp, mailbox: mailboxSettingsOf(dovecot) };
+    for (const address of postfix.list('proxy_interfaces')) own.add(address.replace(/^\[|\]$/g, ''));
+    return {
+      configuration,
+      addresses,
+      routing: {
+        addresses,
+        rules: transportRulesOf(configuration),
+        mailboxTransport: mailboxTransport(postfix),
+      },
+      services: readSendServices(configuration),
+      own,
+      smtp,
+      mailbox: mailboxSettingsOf(dovecot),
+    };
   }
 
   async #hasUser(name: string): Promise<boolean> {
@@ -177,19 +203,29 @@ export class Front {
 
   async #open(): Promise<void> {
     const { listeners, queueDirectory, authSocket } = this.#start;
+    const dns = openDns(dnsServers());
+    const sender = new MailSender(
+      { dns, random: Math.random, isOwnAddress: (address) => this.#settled.own.has(address) },
+      this.#log,
+    );
+    this.#sender = sender;
     const queue = await openQueue({
       directory: queueDirectory,
       settings: queueSettingsOf(this.#settled.configuration),
       log: this.#log,
-      resolve: (recipient) => resolveRecipient(this.#settled.addresses, recipient.address),
-      deliverer: new FrontDeliverer(this.#delivery),
+      resolve: (recipient, envelope) =>
+        resolveRecipient(this.#settled.routing, recipient.address, envelope.sender),
+      route: (recipient, envelope) => routeAgain(this.#settled.routing, recipient, envelope),
+      deliverer: new FrontDeliverer(this.#delivery, {
+        sender,
+        service: (transport) => this.#settled.services.get(transport),
+      }),
       thread: this.#queueThread,
       onFailure: (error) => {
         throw error;
       },
     });
     this.#queue = queue;
-    const dns = openDns(dnsServers());
     const mail = queueEntrance(queue);
     // Counted by service and address, for all listeners together.
     const limits = new ClientLimits(() => performance.now());
@@ -282,6 +318,12 @@ export class Front {
   }
 }
 
+/** POSTFIX: local mail goes where local_transport says, and from local(8) on where mailbox_transport says. */
+function mailboxTransport(postfix: LoadedConfiguration['postfix']): string {
+  const local = postfix.string('local_transport');
+  return /^local(:|$)/.test(local) ? postfix.string('mailbox_transport') : local;
+}
+
 /** Tests point the server at a DNS of their own. */
 function dnsServers(): { readonly servers?: readonly string[] } {
   const list = process.env['POSTCOTE_DNS_SERVERS'];
@@ -321,6 +363,20 @@ function queueSettingsOf({ postfix }: LoadedConfiguration): Partial<QueueSetting
     activeLimit: postfix.int('qmgr_message_active_limit'),
     processLimit: postfix.int('default_process_limit'),
     destinationConcurrency: postfix.int('default_destination_concurrency_limit'),
+    maximalLifetime: ms('maximal_queue_lifetime'),
+    bounceLifetime: ms('bounce_queue_lifetime'),
+    delayWarning: ms('delay_warning_time'),
+    softBounce: postfix.bool('soft_bounce'),
+    notices: {
+      myhostname: postfix.string('myhostname'),
+      mailName: postfix.string('mail_name'),
+      sizeLimit: postfix.int('bounce_size_limit'),
+      doubleBounceSender: `${postfix.string('double_bounce_sender')}@${postfix.string('myorigin')}`,
+      doubleBounceRecipient: postfix.string('2bounce_notice_recipient'),
+      bounceRecipient: postfix.string('bounce_notice_recipient'),
+      delayRecipient: postfix.string('delay_notice_recipient'),
+      classes: new Set(postfix.list('notify_classes').map((word) => word.toLowerCase())),
+    },
     ...(postfix.isSet('local_destination_concurrency_limit')
       ? { transportConcurrency: { local: postfix.int('local_destination_concurrency_limit') } }
       : {}),

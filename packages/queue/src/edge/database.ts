@@ -49,6 +49,7 @@ interface MessageRow {
   readonly spool: string | null;
   readonly held: number;
   readonly next_attempt: number | null;
+  readonly attempted_at: number;
 }
 
 interface RecipientRow {
@@ -62,7 +63,8 @@ interface RecipientRow {
   readonly reason: string | null;
 }
 
-const MESSAGE_COLUMNS = 'id, queue_id, arrived_at, sender, envelope, size, spool, held, next_attempt';
+const MESSAGE_COLUMNS =
+  'id, queue_id, arrived_at, sender, envelope, size, spool, held, next_attempt, attempted_at';
 const RECIPIENT_COLUMNS = 'place, address, original, transport, nexthop, details, dsn, reason';
 
 function prepareStatements(database: Database.Database) {
@@ -291,6 +293,7 @@ export class QueueDatabase {
       spool: row.spool,
       held: row.held !== 0,
       nextAttempt: row.next_attempt,
+      attemptedAt: row.attempted_at,
       recipients: rows.slice(0, RECIPIENT_WINDOW).map(({ place, ...rest }) => ({ index: place, ...rest })),
       partial: rows.length > RECIPIENT_WINDOW,
     };

@@ -146,6 +146,7 @@ export class MessageIntake {
       queueId: this.queueId,
       envelope: this.#envelope,
       arrivedAt: this.#arrivedAt,
+      attemptedAt: 0,
       size: this.#size,
       spool: octets === undefined ? this.queueId : null,
       recipients,

@@ -66,6 +66,8 @@ export interface StoredMessage {
   readonly spool: string | null;
   readonly held: boolean;
   readonly nextAttempt: number | null;
+  /** When it was tried last; 0: never. */
+  readonly attemptedAt: number;
   readonly recipients: readonly (StoredRecipient & {
     readonly dsn: string | null;
     readonly reason: string | null;

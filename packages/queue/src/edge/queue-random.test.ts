@@ -64,6 +64,7 @@ test.each([1, 2])('seed %i', async (seed) => {
       destinationRecipients: 3,
       inlineLimit: 1000,
       cacheLimit: 3000,
+      softBounce: true,
     },
     resolve: async ({ address }) => ({
       kind: 'expanded',

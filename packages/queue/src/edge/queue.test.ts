@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { QueueEnvelope } from '../envelope.ts';
 import type { DeliveryJob, DeliveryResult, QueueClock, Resolve } from '../ports.ts';
+import { defaultQueueSettings } from '../settings.ts';
 import type { QueueSettings } from '../settings.ts';
 import { ManualClock, RecordingDeliverer, allDeferred, allSent } from '../testing/index.ts';
 import { systemClock } from './clock.ts';
@@ -225,14 +226,19 @@ test('deferred mail is tried again on Postfix’s schedule, only what is left of
   expect(deliverer.jobs.at(-1)?.octets).toBe('again');
 });
 
-test('a permanent failure, a missing result and a throw are kept, not lost', async () => {
-  const deliverer = new RecordingDeliverer((job) => {
-    if (job.destination.nexthop === 'no')
-      return allSent(job).map((r) => ({ ...r, status: 'bounced' as const, dsn: '5.1.1', text: 'no such' }));
-    if (job.destination.nexthop === 'mute') return [];
-    throw new Error('fell over');
+const refuseNo = (job: DeliveryJob): DeliveryResult[] => {
+  if (job.destination.nexthop === 'no')
+    return allSent(job).map((r) => ({ ...r, status: 'bounced' as const, dsn: '5.1.1', text: 'no such' }));
+  if (job.destination.nexthop === 'mute') return [];
+  if (job.destination.nexthop === 'throw') throw new Error('fell over');
+  return allSent(job);
+};
+
+test('with soft_bounce a permanent failure, a missing result and a throw are kept, not lost', async () => {
+  const queue = await makeQueue({
+    deliverer: new RecordingDeliverer(refuseNo),
+    settings: { softBounce: true },
   });
-  const queue = await makeQueue({ deliverer });
   queue.start();
   await send(queue, 'x', 'no', 'mute', 'throw');
   await until(async () => (await queue.counts()).active === 0);
@@ -243,6 +249,112 @@ test('a permanent failure, a missing result and a throw are kept, not lost', asy
     ['mute', '4.3.0', 'delivery ended without a result'],
     ['throw', '4.3.0', 'delivery ended without a result'],
   ]);
+});
+
+/** The notifications that were delivered, as text. */
+const noticesOf = (deliverer: RecordingDeliverer): string[] =>
+  deliverer.jobs.flatMap(({ octets }) => (octets.includes('multipart/report') ? [octets] : []));
+
+async function sendAs(queue: Queue, given: Partial<QueueEnvelope>, octets = 'Subject: s\r\n\r\nbody\r\n') {
+  const writer = await queue.begin({ ...envelope(), ...given });
+  await writer.write(Buffer.from(octets, 'latin1'));
+  return (await writer.commit()).queueId;
+}
+
+test('a permanent failure is returned to its sender, and the others stay', async () => {
+  const deliverer = new RecordingDeliverer(refuseNo);
+  const queue = await makeQueue({ deliverer });
+  queue.start();
+  const id = await sendAs(queue, {
+    recipients: [{ address: 'no', originalRecipient: 'rfc822;n+2Bo@example.com' }, { address: 'mute' }],
+    envelopeId: 'my id',
+  });
+  await until(() => noticesOf(deliverer).length === 1);
+  await until(async () => (await queue.counts()).active === 0);
+  const [notice = ''] = noticesOf(deliverer);
+  for (const part of [
+    'Subject: Undelivered Mail Returned to Sender',
+    'To: sender@example.com',
+    '<no>: no such',
+    'Original-Envelope-Id: my id',
+    'Final-Recipient: rfc822; no',
+    'Original-Recipient: rfc822;n+o@example.com',
+    'Action: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: X-Postfix; no such',
+    'Content-Type: message/rfc822\r\n\r\nSubject: s\r\n\r\nbody\r\n',
+  ])
+    expect(notice).toContain(part);
+  expect(lines.join('\n')).toMatch(new RegExp(`postfix/bounce: ${id}: sender non-delivery notification: `));
+  const [entry] = await listAll(queue);
+  expect(entry?.recipients.map(({ address }) => address)).toEqual(['mute']);
+});
+
+test.each<[string, Partial<QueueEnvelope>, Partial<QueueSettings>, string[]]>([
+  ['nobody hears of a bounce that fails', { sender: '', recipients: [{ address: 'no' }] }, {}, []],
+  ['NOTIFY=NEVER is kept', { recipients: [{ address: 'no', notify: ['NEVER'] }] }, {}, []],
+  [
+    'RET=HDRS returns the header alone',
+    { recipients: [{ address: 'no' }], ret: 'HDRS' },
+    {},
+    ['text/rfc822-headers\r\n\r\nSubject: s\r\n\r\n--'],
+  ],
+  [
+    'success is reported when asked for',
+    { recipients: [{ address: 'peter', notify: ['SUCCESS'] }] },
+    {},
+    ['Action: relayed\r\nStatus: 2.0.0'],
+  ],
+])('%s', async (_name, given, settings, parts) => {
+  const deliverer = new RecordingDeliverer(refuseNo);
+  const queue = await makeQueue({ deliverer, settings });
+  queue.start();
+  await sendAs(queue, given);
+  await until(isEmpty(queue));
+  const notices = noticesOf(deliverer);
+  expect(notices).toHaveLength(parts.length);
+  for (const [i, part] of parts.entries()) expect(notices[i]).toContain(part);
+});
+
+test('the postmaster hears of bounces that fail, when notify_classes says so', async () => {
+  const deliverer = new RecordingDeliverer(refuseNo);
+  const { notices } = defaultQueueSettings;
+  const settings = {
+    notices: { ...notices, classes: new Set(['2bounce']), doubleBounceRecipient: 'pm' },
+  };
+  const queue = await makeQueue({ deliverer, settings });
+  queue.start();
+  await sendAs(queue, { sender: '', recipients: [{ address: 'no' }] });
+  await until(isEmpty(queue));
+  expect(deliverer.jobs.map(({ destination }) => destination)).toEqual(['local:no', 'local:pm']);
+  await sendAs(queue, { sender: notices.doubleBounceSender, recipients: [{ address: 'no' }] });
+  await until(isEmpty(queue));
+  expect(deliverer.jobs).toHaveLength(3);
+});
+
+test('a warning comes once, and old mail is returned', async () => {
+  const clock = new ManualClock();
+  const deliverer = new RecordingDeliverer((job) =>
+    job.destination.nexthop === 'late' ? allDeferred(job) : allSent(job),
+  );
+  const hour = 3_600_000;
+  const queue = await makeQueue({
+    deliverer,
+    clock,
+    settings: { delayWarning: hour, maximalLifetime: 10 * hour },
+  });
+  queue.start();
+  await sendAs(queue, { recipients: [{ address: 'late' }] });
+  await until(async () => (await queue.counts()).deferred === 1);
+  const subjects = () => noticesOf(deliverer).map((text) => /Subject: (\S+)/.exec(text)?.[1]);
+  for (let tries = 2; tries <= 40 && (await queue.counts()).messages > 0; tries++) {
+    clock.advance(hour / 2);
+    await until(async () => {
+      const { active, running } = await queue.counts();
+      return active === 0 && running === 0;
+    });
+  }
+  await until(isEmpty(queue));
+  expect(subjects()).toEqual(['Delayed', 'Undelivered']);
+  expect(lines.join('\n')).toContain('status=expired, returned to sender');
 });
 
 test('what is in the queue survives a restart, in flight or waiting, with its DSN parameters', async () => {

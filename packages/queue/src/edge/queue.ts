@@ -10,6 +10,7 @@ import type { Deliverer, MessageBody, QueueClock, Resolve, Route } from '../port
 import { parseQueueId } from '../queue-id.ts';
 import type { QueuedMessage } from '../schedule-store.ts';
 import { QueueError } from '../ports.ts';
+import { Notifier } from '../notifier.ts';
 import { Scheduler } from '../scheduler.ts';
 import { defaultQueueSettings } from '../settings.ts';
 import type { QueueSettings } from '../settings.ts';
@@ -118,7 +119,21 @@ export class Queue {
     this.#reader = new QueueReader(store, spoolFolder, options.route);
     const { log, deliverer, resolve } = options;
     const settings = (): QueueSettings => this.#settings;
-    this.#scheduler = new Scheduler({ store: this.#reader, deliverer, clock, log, settings });
+    const notifier = new Notifier({
+      begin: (envelope) => this.begin(envelope),
+      openBody: (message) => this.#reader.openBody(message),
+      clock,
+      log,
+      settings,
+    });
+    this.#scheduler = new Scheduler({
+      store: this.#reader,
+      deliverer,
+      clock,
+      log,
+      notify: (message, notices) => notifier.notify(message, notices),
+      settings,
+    });
     this.#intake = { store, scheduler: this.#scheduler, spoolFolder, clock, log, resolve, settings };
   }
 

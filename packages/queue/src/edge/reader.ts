@@ -42,9 +42,9 @@ export class QueueReader implements ScheduleStore {
     const rows = (await this.#store.read({ kind: 'due', ...query })) as readonly StoredMessage[];
     const last = rows.at(-1);
     // Such a row was tried meanwhile; to try it again by its old state could deliver it twice.
-    const messages = rows
-      .filter((row) => !this.#store.isUnsettled(row.id))
-      .map((row) => this.#readMessage(row));
+    const messages = await Promise.all(
+      rows.filter((row) => !this.#store.isUnsettled(row.id)).map((row) => this.#readMessage(row)),
+    );
     if (last === undefined || last.nextAttempt === null) return { messages };
     return { messages, next: { nextAttempt: last.nextAttempt, id: last.id } };
   }
@@ -53,7 +53,7 @@ export class QueueReader implements ScheduleStore {
     const row = (await this.#store.read({ kind: 'message', id, afterRecipient })) as
       | StoredMessage
       | undefined;
-    return row === undefined ? undefined : this.#readMessage(row);
+    return row === undefined ? undefined : await this.#readMessage(row);
   }
 
   async message(id: number): Promise<StoredMessage | undefined> {
@@ -87,20 +87,33 @@ export class QueueReader implements ScheduleStore {
     return { kind: 'octets', size: octets.length, octets };
   }
 
-  #readMessage(row: StoredMessage): QueuedMessage {
+  async #readMessage(row: StoredMessage): Promise<QueuedMessage> {
+    const envelope = JSON.parse(row.envelope) as MessageEnvelope;
+    const stored = row.recipients.map(readRecipient);
     return {
       id: row.id,
       queueId: row.queueId,
-      envelope: JSON.parse(row.envelope) as MessageEnvelope,
+      envelope,
       arrivedAt: row.arrivedAt,
+      attemptedAt: row.attemptedAt,
       size: row.size,
       spool: row.spool,
-      recipients: row.recipients.map((stored) => {
-        const recipient = readRecipient(stored);
-        return this.#route === undefined ? recipient : { ...recipient, destination: this.#route(recipient) };
-      }),
+      recipients:
+        this.#route === undefined
+          ? stored
+          : await Promise.all(stored.map((recipient) => this.#routed(recipient, envelope))),
       partial: row.partial,
     };
+  }
+
+  /** A table that cannot answer leaves the destination of before in force. */
+  async #routed(recipient: QueuedRecipient, envelope: MessageEnvelope): Promise<QueuedRecipient> {
+    try {
+      const destination = await this.#route?.(recipient, envelope);
+      return destination === undefined ? recipient : { ...recipient, destination };
+    } catch {
+      return recipient;
+    }
   }
 }
 

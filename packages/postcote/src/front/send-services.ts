@@ -1,0 +1,197 @@
+// main.cf and master.cf → the services that send mail: each row of master.cf that runs smtp or lmtp, with its own
+// settings, tables and TLS context; and the rules by which an address gets one of them.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import type { PostfixSettings, TableRegistry } from '@postcote/config';
+import type { LoadedConfiguration } from '@postcote/config/edge';
+import {
+  type ClientSettings,
+  type TlsLevel,
+  type TransportRules,
+  type TransportTable,
+  defaultClientSettings,
+  parsePort,
+  parseTlsLevel,
+} from '@postcote/smtp';
+import { type SendService, makeClientContext } from '@postcote/smtp/edge';
+
+/** Without a master.cf there are those that every installation has. */
+const USUAL: readonly (readonly [name: string, command: 'smtp' | 'lmtp'])[] = [
+  ['smtp', 'smtp'],
+  ['relay', 'smtp'],
+  ['lmtp', 'lmtp'],
+];
+
+/** By transport name. Throws, with what is wrong, when a setting asks for more than can be kept. */
+export function readSendServices(configuration: LoadedConfiguration): ReadonlyMap<string, SendService> {
+  const { postfix, master, tables } = configuration;
+  const services = new Map<string, SendService>();
+  for (const [name, command] of USUAL)
+    services.set(name, makeService(postfix, tables, { command, program: programOf(name) }));
+  for (const { name, type, command, overrides } of master?.services ?? []) {
+    if (type !== 'unix' || (command !== 'smtp' && command !== 'lmtp')) continue;
+    const settings = postfix.withOverrides(overrides, name);
+    services.set(name, makeService(settings, tables, { command, program: programOf(name) }));
+  }
+  return services;
+}
+
+/** POSTFIX: a row's program name; Debian's `relay` has a name of its own. */
+const programOf = (service: string): string =>
+  service === 'relay' ? 'postfix/relay/smtp' : `postfix/${service}`;
+
+function makeService(
+  s: PostfixSettings,
+  tables: TableRegistry,
+  { command, program }: { readonly command: 'smtp' | 'lmtp'; readonly program: string },
+): SendService {
+  const table = (name: string): TransportTable | undefined => openMaps(s, tables, `${command}_${name}`);
+  const tlsPolicyMaps = table('tls_policy_maps');
+  const passwordMaps = table('sasl_password_maps');
+  return {
+    settings: clientSettingsOf(s, command),
+    secureContext: makeClientContext(tlsFilesOf(s, command)),
+    program,
+    ...(tlsPolicyMaps === undefined ? {} : { tlsPolicyMaps }),
+    ...(passwordMaps === undefined ? {} : { passwordMaps }),
+  };
+}
+
+function openMaps(s: PostfixSettings, tables: TableRegistry, name: string): TransportTable | undefined {
+  return s.list(name).length === 0 ? undefined : tables.parameter(s, name);
+}
+
+const words = (list: readonly string[]): ReadonlySet<string> =>
+  new Set(list.map((word) => word.toLowerCase()));
+
+function clientSettingsOf(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): ClientSettings {
+  const name = (rest: string): string => `${protocol}_${rest}`;
+  const ms = (rest: string): number => s.time(name(rest)) * 1000;
+  const hello = protocol === 'lmtp' ? 'lhlo' : 'helo';
+  return {
+    ...defaultClientSettings(s.string('myhostname')),
+    protocol,
+    heloName: s.string(name(`${hello}_name`)),
+    port: parsePort(s.string(name('tcp_port'))) ?? (protocol === 'lmtp' ? 24 : 25),
+    families: familiesOf(s.list('inet_protocols')),
+    bindAddress: s.string(name('bind_address')),
+    bindAddress6: s.string(name('bind_address6')),
+    timeouts: {
+      connect: ms('connect_timeout'),
+      helo: ms(`${hello}_timeout`),
+      mail: ms('mail_timeout'),
+      rcpt: ms('rcpt_timeout'),
+      dataInit: ms('data_init_timeout'),
+      dataXfer: ms('data_xfer_timeout'),
+      dataDone: ms('data_done_timeout'),
+      quit: ms('quit_timeout'),
+      rset: ms('rset_timeout'),
+      starttls: ms('starttls_timeout'),
+    },
+    neverSendEhlo: protocol === 'smtp' && s.bool('smtp_never_send_ehlo'),
+    skip5xxGreeting: s.bool(name('skip_5xx_greeting')),
+    skipQuitResponse: s.bool(name('skip_quit_response')),
+    discardKeywords: words(
+      s.list(protocol === 'lmtp' ? 'lmtp_discard_lhlo_keywords' : 'smtp_discard_ehlo_keywords'),
+    ),
+    lineLengthLimit: s.int(name('line_length_limit')),
+    mxAddressLimit: s.int(name('mx_address_limit')),
+    mxSessionLimit: s.int(name('mx_session_limit')),
+    randomizeAddresses: s.bool(name('randomize_addresses')),
+    addressPreference: preferenceOf(s.string(name('address_preference'))),
+    deferIfNoMxAddressFound: s.bool(name('defer_if_no_mx_address_found')),
+    unixBase: s.string('queue_directory'),
+    fallbackRelay: s.list(name('fallback_relay')),
+    tlsLevel: clientTlsLevel(s, protocol),
+    tlsVerifyMatch: s.list(name('tls_verify_cert_match')).flatMap((item) => item.split(':')),
+    tlsSecureMatch: s.list(name('tls_secure_cert_match')).flatMap((item) => item.split(':')),
+    tlsLoglevel: s.int(name('tls_loglevel')),
+    tlsNoteOffer: s.bool(name('tls_note_starttls_offer')),
+    tlsWrappermode: s.bool(name('tls_wrappermode')),
+    tlsServername: s.string(name('tls_servername')),
+    saslEnabled: s.bool(name('sasl_auth_enable')),
+    saslSecurityOptions: words(s.list(name('sasl_security_options'))),
+    saslTlsSecurityOptions: words(s.list(name('sasl_tls_security_options'))),
+    saslTlsVerifiedSecurityOptions: words(s.list(name('sasl_tls_verified_security_options'))),
+    saslMechanismFilter: new Set(
+      s
+        .string(name('sasl_mechanism_filter'))
+        .split(/[\s,]+/)
+        .filter((word) => word !== '')
+        .map((word) => word.toUpperCase()),
+    ),
+    saslSoftBounce: s.bool(name('sasl_auth_soft_bounce')),
+    senderDependentAuthentication: s.bool(name('sender_dependent_authentication')),
+    cacheTimeLimit: s.bool(name('connection_cache_on_demand')) ? ms('connection_cache_time_limit') : 0,
+    reuseTimeLimit: s.bool(name('connection_cache_on_demand')) ? ms('connection_reuse_time_limit') : 0,
+    reuseCountLimit: s.int(name('connection_reuse_count_limit')),
+  };
+}
+
+function familiesOf(items: readonly string[]): ReadonlySet<4 | 6> {
+  const families = new Set<4 | 6>();
+  for (const item of items) {
+    if (item.toLowerCase() !== 'ipv6') families.add(4);
+    if (item.toLowerCase() !== 'ipv4') families.add(6);
+  }
+  return families.size === 0 ? new Set([4, 6] as const) : families;
+}
+
+const preferenceOf = (text: string): ClientSettings['addressPreference'] =>
+  text === 'ipv4' || text === 'ipv6' ? text : 'any';
+
+/** POSTFIX: the level overrides `smtp_use_tls` and `smtp_enforce_tls`; the latter with `smtp_tls_enforce_peername`. */
+function clientTlsLevel(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): TlsLevel {
+  const written = s.string(`${protocol}_tls_security_level`);
+  if (written !== '') {
+    const reading = parseTlsLevel(written);
+    if (reading.kind === 'level') return reading.level;
+    throw new Error(`${protocol}_tls_security_level = ${written} is not supported`);
+  }
+  if (s.bool(`${protocol}_enforce_tls`))
+    return s.bool(`${protocol}_tls_enforce_peername`) ? 'verify' : 'encrypt';
+  return s.bool(`${protocol}_use_tls`) ? 'may' : 'none';
+}
+
+function tlsFilesOf(
+  s: PostfixSettings,
+  protocol: 'smtp' | 'lmtp',
+): { readonly ca: readonly string[]; readonly certificate?: string; readonly key?: string } {
+  const file = s.string(`${protocol}_tls_CAfile`);
+  const folder = s.string(`${protocol}_tls_CApath`);
+  const ca = [...(file === '' ? [] : [readFileSync(file, 'utf8')]), ...certificatesIn(folder)];
+  const certificateFile = s.string(`${protocol}_tls_cert_file`);
+  if (certificateFile === '' || certificateFile === 'none') return { ca };
+  const keyFile = s.string(`${protocol}_tls_key_file`) || certificateFile;
+  return { ca, certificate: readFileSync(certificateFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+}
+
+/** OpenSSL looks for `HASH.N`; other names beside them are other programs'. */
+function certificatesIn(folder: string): string[] {
+  if (folder === '') return [];
+  return readdirSync(folder).flatMap((name) => {
+    if (!/^[0-9a-f]{8}\.[0-9]+$/.test(name)) return [];
+    try {
+      return [readFileSync(`${folder}/${name}`, 'utf8')];
+    } catch {
+      return [];
+    }
+  });
+}
+
+export function transportRulesOf({ postfix: s, tables }: LoadedConfiguration): TransportRules {
+  const table = (name: string): TransportTable | undefined => openMaps(s, tables, name);
+  const transportMaps = table('transport_maps');
+  const senderRelayhosts = table('sender_dependent_relayhost_maps');
+  const senderTransports = table('sender_dependent_default_transport_maps');
+  return {
+    relayhost: s.string('relayhost'),
+    defaultTransport: s.string('default_transport'),
+    relayTransport: s.string('relay_transport'),
+    virtualTransport: s.string('virtual_transport'),
+    recipientDelimiter: s.string('recipient_delimiter'),
+    ...(transportMaps === undefined ? {} : { transportMaps }),
+    ...(senderRelayhosts === undefined ? {} : { senderDependentRelayhostMaps: senderRelayhosts }),
+    ...(senderTransports === undefined ? {} : { senderDependentDefaultTransportMaps: senderTransports }),
+  };
+}
