@@ -42,6 +42,9 @@ export interface TlsFiles {
   readonly named?: readonly (readonly [name: string, files: TlsFiles])[];
 }
 
+/** Tables that only root may read (passwords for other servers), as text by their paths. */
+export type SecretTables = readonly (readonly [path: string, text: string])[];
+
 export type SupervisorToFront =
   | {
       readonly type: 'start';
@@ -49,6 +52,7 @@ export type SupervisorToFront =
       readonly listeners: readonly PassedListener[];
       readonly smtpTls?: TlsFiles;
       readonly mailboxTls?: TlsFiles;
+      readonly secretTables: SecretTables;
       readonly authSocket: string;
       readonly deliverSocket: string;
       readonly queueDirectory: string;
@@ -63,7 +67,12 @@ export type SupervisorToFront =
       /** What to become before the first connection; absent when there are no privileges to give up. */
       readonly identity?: { readonly name: string; readonly uid: number; readonly gid: number };
     }
-  | { readonly type: 'reload'; readonly smtpTls?: TlsFiles; readonly mailboxTls?: TlsFiles }
+  | {
+      readonly type: 'reload';
+      readonly smtpTls?: TlsFiles;
+      readonly mailboxTls?: TlsFiles;
+      readonly secretTables: SecretTables;
+    }
   | { readonly type: 'shutDown' };
 
 export type FrontToSupervisor =

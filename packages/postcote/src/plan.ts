@@ -10,21 +10,24 @@ import {
   type MailLocation,
   type PostfixSettings,
   type Problem,
+  type TableSpec,
   formatOrigin,
   formatProblem,
+  parseTableSpec,
   refuse,
 } from '@postcote/config';
 import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
 import { parseUidlFormat } from '@postcote/pop3';
 import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
 import { silentLog } from '@postcote/wire';
-import type { AuthSettings, PassedListener, ServerPaths, TlsFiles } from './ipc.ts';
+import type { AuthSettings, PassedListener, SecretTables, ServerPaths, TlsFiles } from './ipc.ts';
 import type { WorkerSettings } from './worker/settings.ts';
 
 export interface ServerPlan {
   readonly listeners: readonly Omit<PassedListener, 'fd'>[];
   readonly smtpTls?: TlsFiles;
   readonly mailboxTls?: TlsFiles;
+  readonly secretTables: SecretTables;
   readonly mailPolicy: MailPolicy;
   readonly auth: AuthSettings;
   readonly worker: WorkerSettings;
@@ -87,6 +90,7 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
     listeners,
     ...(smtpTls === undefined ? {} : { smtpTls }),
     ...(mailboxTls === undefined ? {} : { mailboxTls }),
+    secretTables: readSecretTables(configuration),
     mailPolicy: auth.policy,
     auth,
     worker,
@@ -94,6 +98,34 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
     maxWorkers: Math.max(1, postfix.int('default_process_limit')),
     notices: problems.map(formatProblem),
   };
+}
+
+/**
+ * What the sending side needs and only root may read as a rule: passwords for other servers, and our key as a client.
+ * Read here, so that the front need not be able to.
+ */
+function readSecretTables({ postfix, master }: LoadedConfiguration): SecretTables {
+  const services = (master?.services ?? []).filter(({ type }) => type === 'unix');
+  const all = [postfix, ...services.map(({ overrides, name }) => postfix.withOverrides(overrides, name))];
+  const paths = new Set<string>();
+  for (const settings of all) {
+    for (const protocol of ['smtp', 'lmtp']) {
+      for (const spec of settings.list(`${protocol}_sasl_password_maps`)) {
+        const parsed: TableSpec | string = parseTableSpec(spec);
+        if (typeof parsed !== 'string' && parsed.kind === 'file') paths.add(parsed.path);
+      }
+      const key = settings.string(`${protocol}_tls_key_file`);
+      if (key !== '' && key !== 'none') paths.add(key);
+    }
+  }
+  return [...paths].flatMap((path) => {
+    try {
+      return [[path, readFileSync(path, 'utf8')] as const];
+    } catch {
+      // Whoever opens it says why it cannot be read.
+      return [];
+    }
+  });
 }
 
 function planListeners(

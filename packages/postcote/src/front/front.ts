@@ -87,7 +87,7 @@ export class Front {
     this.#start = start;
     this.#log = log;
     this.#passwd = new PasswdDirectory({ trustForMs: ACCOUNTS_TRUSTED_FOR });
-    this.#settled = this.#settle();
+    this.#settled = this.#settle(start.secretTables);
     if (start.smtpTls !== undefined) this.#smtpTls = new ExchangeableTls(start.smtpTls);
     if (start.mailboxTls !== undefined) this.#mailboxTls = new ExchangeableTls(start.mailboxTls);
     this.#delivery = new DeliveryClient(start.deliverSocket);
@@ -102,7 +102,7 @@ export class Front {
   /** Takes changed settings and certificates for new sessions; what cannot be used leaves the old in force. */
   reload(message: Extract<SupervisorToFront, { type: 'reload' }>): void {
     try {
-      const settled = this.#settle();
+      const settled = this.#settle(message.secretTables);
       this.#settled.configuration.tableFiles.stop();
       this.#settled = settled;
       settled.configuration.tableFiles.start();
@@ -140,13 +140,15 @@ export class Front {
   }
 
   /** Reads the configuration as it is now. */
-  #settle(): Settled {
+  #settle(secretTables: Start['secretTables']): Settled {
+    const given = new Map(secretTables);
     const { postfixDirectory, dovecotConf } = this.#start.paths;
     const configuration = loadConfiguration({
       postfixDirectory,
       dovecotConf,
       supportedRestrictions: SUPPORTED_RESTRICTIONS,
       log: this.#log,
+      given,
       account: (database, name) => this.#account(database, name),
     });
     const { postfix, tables, dovecot } = configuration;
@@ -183,7 +185,7 @@ export class Front {
         rules: transportRulesOf(configuration),
         mailboxTransport: mailboxTransport(postfix),
       },
-      services: readSendServices(configuration),
+      services: readSendServices(configuration, given),
       own,
       smtp,
       mailbox: mailboxSettingsOf(dovecot),

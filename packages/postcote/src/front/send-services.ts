@@ -23,15 +23,19 @@ const USUAL: readonly (readonly [name: string, command: 'smtp' | 'lmtp'])[] = [
 ];
 
 /** By transport name. Throws, with what is wrong, when a setting asks for more than can be kept. */
-export function readSendServices(configuration: LoadedConfiguration): ReadonlyMap<string, SendService> {
+export function readSendServices(
+  configuration: LoadedConfiguration,
+  given: ReadonlyMap<string, string>,
+): ReadonlyMap<string, SendService> {
   const { postfix, master, tables } = configuration;
+  const read = (path: string): string => given.get(path) ?? readFileSync(path, 'utf8');
   const services = new Map<string, SendService>();
   for (const [name, command] of USUAL)
-    services.set(name, makeService(postfix, tables, { command, program: programOf(name) }));
+    services.set(name, makeService(postfix, tables, { command, program: programOf(name), read }));
   for (const { name, type, command, overrides } of master?.services ?? []) {
     if (type !== 'unix' || (command !== 'smtp' && command !== 'lmtp')) continue;
     const settings = postfix.withOverrides(overrides, name);
-    services.set(name, makeService(settings, tables, { command, program: programOf(name) }));
+    services.set(name, makeService(settings, tables, { command, program: programOf(name), read }));
   }
   return services;
 }
@@ -43,14 +47,22 @@ const programOf = (service: string): string =>
 function makeService(
   s: PostfixSettings,
   tables: TableRegistry,
-  { command, program }: { readonly command: 'smtp' | 'lmtp'; readonly program: string },
+  {
+    command,
+    program,
+    read,
+  }: {
+    readonly command: 'smtp' | 'lmtp';
+    readonly program: string;
+    readonly read: (path: string) => string;
+  },
 ): SendService {
   const table = (name: string): TransportTable | undefined => openMaps(s, tables, `${command}_${name}`);
   const tlsPolicyMaps = table('tls_policy_maps');
   const passwordMaps = table('sasl_password_maps');
   return {
     settings: clientSettingsOf(s, command),
-    secureContext: makeClientContext(tlsFilesOf(s, command)),
+    secureContext: makeClientContext(tlsFilesOf(s, command, read)),
     program,
     ...(tlsPolicyMaps === undefined ? {} : { tlsPolicyMaps }),
     ...(passwordMaps === undefined ? {} : { passwordMaps }),
@@ -156,14 +168,15 @@ function clientTlsLevel(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): TlsLevel
 function tlsFilesOf(
   s: PostfixSettings,
   protocol: 'smtp' | 'lmtp',
+  read: (path: string) => string,
 ): { readonly ca: readonly string[]; readonly certificate?: string; readonly key?: string } {
   const file = s.string(`${protocol}_tls_CAfile`);
   const folder = s.string(`${protocol}_tls_CApath`);
-  const ca = [...(file === '' ? [] : [readFileSync(file, 'utf8')]), ...certificatesIn(folder)];
+  const ca = [...(file === '' ? [] : [read(file)]), ...certificatesIn(folder)];
   const certificateFile = s.string(`${protocol}_tls_cert_file`);
   if (certificateFile === '' || certificateFile === 'none') return { ca };
   const keyFile = s.string(`${protocol}_tls_key_file`) || certificateFile;
-  return { ca, certificate: readFileSync(certificateFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+  return { ca, certificate: read(certificateFile), key: read(keyFile) };
 }
 
 /** OpenSSL looks for `HASH.N`; other names beside them are other programs'. */

@@ -146,7 +146,7 @@ export class Supervisor {
       );
       return;
     }
-    this.#front?.current?.send({ type: 'reload', ...this.#tls() });
+    this.#front?.current?.send({ type: 'reload', ...this.#secrets() });
     this.#authenticator?.current?.send({ type: 'reload', auth: this.#plan.auth });
     this.#log('info', 'postcote', 'supervisor: configuration read again');
   }
@@ -299,14 +299,15 @@ export class Supervisor {
       },
       ...(identity === undefined ? {} : { identity }),
       ...(this.#accounts.names === undefined ? {} : { userNames: this.#accounts.names }),
-      ...this.#tls(),
+      ...this.#secrets(),
     });
     return child;
   }
 
-  #tls(): Pick<SupervisorToFront & { type: 'reload' }, 'smtpTls' | 'mailboxTls'> {
-    const { smtpTls, mailboxTls } = this.#plan;
+  #secrets(): Pick<SupervisorToFront & { type: 'reload' }, 'smtpTls' | 'mailboxTls' | 'secretTables'> {
+    const { smtpTls, mailboxTls, secretTables } = this.#plan;
     return {
+      secretTables,
       ...(smtpTls === undefined ? {} : { smtpTls }),
       ...(mailboxTls === undefined ? {} : { mailboxTls }),
     };

@@ -9,7 +9,11 @@ describe('parseNextHop', () => {
   it.each<[string, 'smtp' | 'lmtp', unknown]>([
     ['example.com', 'smtp', { kind: 'inet', domain: 'example.com', direct: false, port: 25 }],
     ['example.com:587', 'smtp', { kind: 'inet', domain: 'example.com', direct: false, port: 587 }],
-    ['[mail.example.com]:submission', 'smtp', { kind: 'inet', domain: 'mail.example.com', direct: true, port: 587 }],
+    [
+      '[mail.example.com]:submission',
+      'smtp',
+      { kind: 'inet', domain: 'mail.example.com', direct: true, port: 587 },
+    ],
     ['[192.0.2.1]', 'smtp', { kind: 'inet', domain: '192.0.2.1', direct: true, port: 25 }],
     ['[2001:db8::1]:2525', 'smtp', { kind: 'inet', domain: '2001:db8::1', direct: true, port: 2525 }],
     ['[ipv6:2001:db8::1]', 'smtp', { kind: 'inet', domain: '2001:db8::1', direct: true, port: 25 }],
@@ -29,7 +33,10 @@ interface Zone {
 
 const ABSENT = { kind: 'absent', nxdomain: true } as const;
 const found = <T>(...records: T[]): DnsAnswer<T> => ({ kind: 'found', records });
-const FAILED = { kind: 'failed', reason: 'Name service error for name=x type=MX: Host not found, try again' } as const;
+const FAILED = {
+  kind: 'failed',
+  reason: 'Name service error for name=x type=MX: Host not found, try again',
+} as const;
 
 function dnsOf({ mx = ABSENT, addresses = {} }: Zone): Dns {
   return {
@@ -45,7 +52,8 @@ const HOP: NextHop = { kind: 'inet', domain: 'example.com', direct: false, port:
 async function find(zone: Zone, hop: NextHop = HOP, random = (): number => 0): Promise<string> {
   const ports = { dns: dnsOf(zone), random, isOwnAddress: (address: string) => address === '192.0.2.99' };
   const answer = await findHosts(hop, settings, ports);
-  if (answer.kind === 'hosts') return answer.hosts.map(({ name, address }) => `${name}[${address}]`).join(' ');
+  if (answer.kind === 'hosts')
+    return answer.hosts.map(({ name, address }) => `${name}[${address}]`).join(' ');
   const { permanent, dsn, text } = answer.failure;
   return `${permanent ? 'bounce' : 'defer'} ${dsn} ${text}`;
 }
@@ -63,22 +71,37 @@ describe('findHosts', () => {
       'a[192.0.2.1] b[192.0.2.2] b[2001:db8::2]',
     ],
     ['asks for addresses without MX', { addresses: { 'example.com': a } }, 'example.com[192.0.2.1]'],
-    ['knows the null MX', { mx: mx([0, '']) }, 'bounce 5.1.0 Domain example.com does not accept mail (nullMX)'],
+    [
+      'knows the null MX',
+      { mx: mx([0, '']) },
+      'bounce 5.1.0 Domain example.com does not accept mail (nullMX)',
+    ],
     [
       'returns what does not exist',
       {},
       'bounce 5.4.4 Host or domain name not found. Name service error for name=example.com type=AAAA: Host not found',
     ],
-    ['waits for a name server', { mx: FAILED }, `defer 4.4.3 Host or domain name not found. ${FAILED.reason}`],
+    [
+      'waits for a name server',
+      { mx: FAILED },
+      `defer 4.4.3 Host or domain name not found. ${FAILED.reason}`,
+    ],
     [
       'waits when one exchange cannot be looked up and none has an address',
       { mx: mx([10, 'a'], [20, 'c']), addresses: { c: FAILED } },
       `defer 4.4.3 Host or domain name not found. ${FAILED.reason}`,
     ],
-    ['passes over exchanges without address', { mx: mx([10, 'gone'], [20, 'a']), addresses: { a } }, 'a[192.0.2.1]'],
+    [
+      'passes over exchanges without address',
+      { mx: mx([10, 'gone'], [20, 'a']), addresses: { a } },
+      'a[192.0.2.1]',
+    ],
     [
       'sends to better exchanges only when it is one itself',
-      { mx: mx([10, 'a'], [20, 'me.example.org'], [30, 'b']), addresses: { a, b, 'me.example.org': found('192.0.2.9') } },
+      {
+        mx: mx([10, 'a'], [20, 'me.example.org'], [30, 'b']),
+        addresses: { a, b, 'me.example.org': found('192.0.2.9') },
+      },
       'a[192.0.2.1]',
     ],
     [

@@ -24,7 +24,9 @@ describe.each([1, 3, 1000])('OutgoingLines in cuts of %d', (cut) => {
 });
 
 test('whatever goes in, only whole short lines come out', () => {
-  const text = fc.array(fc.constantFrom('\r', '\n', '\r\n', 'a', '.', '\x80', 'bbbbbbbbb')).map((list) => list.join(''));
+  const text = fc
+    .array(fc.constantFrom('\r', '\n', '\r\n', 'a', '.', '\x80', 'bbbbbbbbb'))
+    .map((list) => list.join(''));
   fc.assert(
     fc.property(text, fc.integer({ min: 1, max: 9 }), (input, cut) => {
       const out = clean(input, 8, cut);
@@ -39,7 +41,9 @@ function downgrade(text: string, cut: number): string {
   const input = Buffer.from(text.replaceAll('\n', '\r\n'), 'latin1');
   const out: Buffer[] = [];
   for (let at = 0; at < input.length; at += cut) out.push(work.push(input.subarray(at, at + cut)));
-  return Buffer.concat([...out, work.end()]).toString('latin1').replaceAll('\r\n', '\n');
+  return Buffer.concat([...out, work.end()])
+    .toString('latin1')
+    .replaceAll('\r\n', '\n');
 }
 
 describe.each([1, 10_000])('downgradeTo7Bit in cuts of %d', (cut) => {

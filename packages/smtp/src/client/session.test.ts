@@ -54,7 +54,10 @@ class ScriptedHost implements ClientHost {
   setTimeout(): void {}
 }
 
-function message(given: Partial<OutboundMessage> = {}, octets = 'Subject: s\r\n\r\n.dot\r\n'): OutboundMessage {
+function message(
+  given: Partial<OutboundMessage> = {},
+  octets = 'Subject: s\r\n\r\n.dot\r\n',
+): OutboundMessage {
   return {
     queueId: '4A',
     sender: 'a@example.org',
@@ -111,7 +114,15 @@ const HOST = 'mx.example.net[192.0.2.1]';
 describe.each([false, true])('a session (byte by byte: %s)', (oneByOne) => {
   it('sends one command after the other without PIPELINING', async () => {
     const { shown, host, session } = await converse(
-      [GREETING, PLAIN, '250 ok\n', '250 ok\n', '550-5.1.1 No such\n550 5.1.1 user\n', '354 go\n', '250 2.0.0 taken\n'],
+      [
+        GREETING,
+        PLAIN,
+        '250 ok\n',
+        '250 ok\n',
+        '550-5.1.1 No such\n550 5.1.1 user\n',
+        '354 go\n',
+        '250 2.0.0 taken\n',
+      ],
       { oneByOne },
     );
     expect(host.written).toBe(
@@ -135,7 +146,12 @@ describe.each([false, true])('a session (byte by byte: %s)', (oneByOne) => {
           ret: 'HDRS',
           envelopeId: 'a+b c',
           recipients: [
-            { index: 0, address: 'b@example.net', notify: ['SUCCESS', 'FAILURE'], originalRecipient: 'rfc822;x' },
+            {
+              index: 0,
+              address: 'b@example.net',
+              notify: ['SUCCESS', 'FAILURE'],
+              originalRecipient: 'rfc822;x',
+            },
             { index: 1, address: 'c@example.net' },
           ],
         }),
@@ -174,9 +190,17 @@ describe('what fails', () => {
   const OK = '250 ok\n';
   it.each<[string, Script, string]>([
     ['no greeting', ['LOST'], `lost connection with ${HOST} while receiving the initial server greeting`],
-    ['a silent host', ['SILENT'], `conversation with ${HOST} timed out while receiving the initial server greeting`],
+    [
+      'a silent host',
+      ['SILENT'],
+      `conversation with ${HOST} timed out while receiving the initial server greeting`,
+    ],
     ['a refusing host', ['554 go away\n'], `host ${HOST} refused to talk to me: 554 go away`],
-    ['a drop at EHLO', [GREETING, 'LOST'], `lost connection with ${HOST} while performing the EHLO handshake`],
+    [
+      'a drop at EHLO',
+      [GREETING, 'LOST'],
+      `lost connection with ${HOST} while performing the EHLO handshake`,
+    ],
     ['a drop at MAIL', [GREETING, PLAIN, 'LOST'], `lost connection with ${HOST} while sending MAIL FROM`],
     ['a drop at RCPT', [GREETING, PLAIN, OK, 'LOST'], `lost connection with ${HOST} while sending RCPT TO`],
     [
@@ -189,7 +213,11 @@ describe('what fails', () => {
       [GREETING, PLAIN, OK, OK, OK, '354 go\n', 'LOST'],
       `lost connection with ${HOST} while sending end of data -- message may be sent more than once`,
     ],
-    ['nonsense', [GREETING, 'hello\n'], `host ${HOST} gave a malformed reply while performing the EHLO handshake: hello`],
+    [
+      'nonsense',
+      [GREETING, 'hello\n'],
+      `host ${HOST} gave a malformed reply while performing the EHLO handshake: hello`,
+    ],
     ['our own name', [GREETING, '250 Me.example.org\n'], 'mail for example.net loops back to myself'],
   ])('%s', async (_name, script, text) => {
     const { failure, session } = await converse(script);
@@ -199,9 +227,9 @@ describe('what fails', () => {
   });
 
   it.each<[string, Script, string]>([
-    ['MAIL', [GREETING, PLAIN, '451 4.3.0 no\n'], 'deferred 4.3.0 (in reply to MAIL FROM command)'],
-    ['MAIL for good', [GREETING, PLAIN, '550 no\n'], 'bounced 5.0.0 (in reply to MAIL FROM command)'],
-    ['DATA', [GREETING, PLAIN, OK, OK, OK, '451 no\n'], 'deferred 4.0.0 (in reply to DATA command)'],
+    ['MAIL', [GREETING, PLAIN, '451 4.3.0 no\n', OK], 'deferred 4.3.0 (in reply to MAIL FROM command)'],
+    ['MAIL for good', [GREETING, PLAIN, '550 no\n', OK], 'bounced 5.0.0 (in reply to MAIL FROM command)'],
+    ['DATA', [GREETING, PLAIN, OK, OK, OK, '451 no\n', OK], 'deferred 4.0.0 (in reply to DATA command)'],
     [
       'the message',
       [GREETING, PLAIN, OK, OK, OK, '354 go\n', '554 5.7.1 spam\n'],
@@ -255,7 +283,7 @@ describe('what fails', () => {
     });
     const { failure, host } = await converse([GREETING, PLAIN, OK, OK, OK, '354 go\n'], { message: broken });
     expect(failure?.text).toBe('the message cannot be read: disk');
-    expect(host.written.endsWith('half\r\n')).toBe(true);
+    expect(host.written).not.toContain('\r\n.\r\n');
     expect(host.closed).toBe(true);
   });
 });
@@ -295,7 +323,9 @@ describe('TLS', () => {
   });
 
   it('refuses what came in clear text along with the 220', async () => {
-    const { failure } = await converse([GREETING, STARTTLS, '220 go\n250 injected\n'], { options: level('may') });
+    const { failure } = await converse([GREETING, STARTTLS, '220 go\n250 injected\n'], {
+      options: level('may'),
+    });
     expect(failure?.text).toBe(`host ${HOST} sent octets after its reply to STARTTLS`);
   });
 });
@@ -323,7 +353,9 @@ describe('AUTH', () => {
   });
 
   it('sends no password in clear text by default', async () => {
-    const { failure, host } = await converse([GREETING, '250-mx\n250 AUTH PLAIN LOGIN\n'], { options: { credentials } });
+    const { failure, host } = await converse([GREETING, '250-mx\n250 AUTH PLAIN LOGIN\n'], {
+      options: { credentials },
+    });
     expect(failure?.text).toContain('no mechanism available');
     expect(host.written).toBe('EHLO me.example.org\r\n');
   });

@@ -50,6 +50,8 @@ export interface SessionOptions {
   readonly note: (text: string) => void;
 }
 
+const GREETING = 'receiving the initial server greeting';
+
 type Phase = { readonly name: string; readonly timeout: number };
 
 export class ClientSession {
@@ -57,7 +59,7 @@ export class ClientSession {
   readonly #options: SessionOptions;
   readonly #reader = new ReplyReader();
   #waiting: { resolve(reply: ServerReply): void; reject(error: SendError): void } | undefined;
-  #phase: Phase = { name: '', timeout: 0 };
+  #phase: Phase = { name: GREETING, timeout: 0 };
   #ended: SendError | undefined;
   #features = new Map<string, string>();
   #tls: ClientTls | undefined;
@@ -104,7 +106,7 @@ export class ClientSession {
     const { settings, hostName } = this.#options;
     const { timeouts } = settings;
     const greeting = await this.#read({
-      name: 'receiving the initial server greeting',
+      name: GREETING,
       timeout: timeouts.helo,
     });
     if (greeting.code >= 400 || greeting.code < 200) {
@@ -203,7 +205,7 @@ export class ClientSession {
       const text = `host ${hostName} sent octets after its reply to STARTTLS`;
       throw new SendError(temporary('4.7.5', text), { broken: true });
     }
-    this.#host.setTimeout(0);
+    this.#host.setTimeout(settings.timeouts.starttls);
     const secured = await this.#host.startTls(policy);
     if (typeof secured === 'string') {
       note(`SSL_connect error to ${hostName}: ${secured}`);

@@ -23,7 +23,10 @@ const route = async (
   given: Partial<TransportRules> = {},
   how: { sender?: string; class?: 'local' | 'default' | 'relay' | 'virtualMailbox' } = {},
 ): Promise<string> => {
-  const found = await findRoute({ recipient, sender: how.sender ?? '', class: how.class ?? 'default' }, { ...RULES, ...given });
+  const found = await findRoute(
+    { recipient, sender: how.sender ?? '', class: how.class ?? 'default' },
+    { ...RULES, ...given },
+  );
   return found === undefined ? '-' : `${found.transport}:${found.nexthop}`;
 };
 
@@ -50,16 +53,24 @@ describe('findRoute', () => {
     ['a@lists.example', { transportMaps }, {}, 'slow:lists.example'],
     ['a@any.example', { transportMaps: table({ '*': 'smtp:[all]' }) }, {}, 'smtp:[all]'],
     ['a@here', { transportMaps }, { class: 'local' }, '-'],
-  ])('%s %#', async (recipient, given, how, expected) => expect(await route(recipient, given, how)).toBe(expected));
+  ])('%s %#', async (recipient, given, how, expected) =>
+    expect(await route(recipient, given, how)).toBe(expected),
+  );
 
-  const senderDependentRelayhostMaps = table({ 'me@work.example': '[work]', '@home.example': '[home]', '@no.example': 'DUNNO' });
+  const senderDependentRelayhostMaps = table({
+    'me@work.example': '[work]',
+    '@home.example': '[home]',
+    '@no.example': 'DUNNO',
+  });
   it.each([
     ['me@work.example', 'smtp:[work]'],
     ['you@home.example', 'smtp:[home]'],
     ['x@no.example', 'smtp:[hub]'],
     ['', 'smtp:[hub]'],
   ])('from <%s>', async (sender, expected) =>
-    expect(await route('a@b.example', { relayhost: '[hub]', senderDependentRelayhostMaps }, { sender })).toBe(expected),
+    expect(await route('a@b.example', { relayhost: '[hub]', senderDependentRelayhostMaps }, { sender })).toBe(
+      expected,
+    ),
   );
 });
 
@@ -78,7 +89,9 @@ describe('findTlsPolicy', () => {
     ['example.org', 'example.org', { level: 'may' }],
     ['[hub]:587', 'hub', { level: 'verify', match: ['mx'] }],
   ])('%s', async (nexthop, domain, expected) => {
-    expect(await findTlsPolicy({ nexthop, domain, host: 'mx' }, settings, policies)).toMatchObject(expected as object);
+    expect(await findTlsPolicy({ nexthop, domain, host: 'mx' }, settings, policies)).toMatchObject(
+      expected as object,
+    );
   });
   it('says what it cannot keep', async () => {
     const question = { nexthop: 'dane.example', domain: 'dane.example', host: 'mx' };
