@@ -15,6 +15,8 @@ export interface Behaviour {
   readonly keywords?: readonly string[];
   readonly certificate?: CertificateFiles;
   readonly lmtp?: boolean;
+  /** Milliseconds until the message's end is answered. */
+  readonly slowness?: number;
 }
 
 export interface TakenMail {
@@ -50,7 +52,7 @@ export class ScriptedMx {
 
   #serve(plain: net.Socket): void {
     this.connections++;
-    const { at = {}, keywords = [], certificate, lmtp = false } = this.behaviour;
+    const { at = {}, keywords = [], certificate, lmtp = false, slowness = 0 } = this.behaviour;
     let socket = plain;
     let buffer = '';
     let inBody = false;
@@ -97,7 +99,12 @@ export class ScriptedMx {
           inBody = false;
           const reply = '250 2.0.0 taken as 1';
           const replies = lmtp ? Array.from({ length: recipients }, () => reply) : [reply];
-          if (act('end', replies.join('\r\n'))) this.taken.push({ commands, octets });
+          const mail = { commands, octets };
+          const answer = (): void => {
+            if (act('end', replies.join('\r\n'))) this.taken.push(mail);
+          };
+          if (slowness === 0) answer();
+          else setTimeout(answer, slowness);
           commands = [];
           continue;
         }

@@ -10,8 +10,9 @@ export function groupByDestination(
   if (recipients.length === 1 && only !== undefined) return [{ destination: only.destination, recipients }];
   const groups = new Map<string, { destination: Destination; recipients: QueuedRecipient[] }>();
   for (const recipient of recipients) {
-    // One transaction has one sender: lists whose owners differ go apart.
-    const key = `${destinationKey(recipient.destination)}\0${recipient.sender ?? ''}`;
+    // One transaction has one sender and one text: lists whose owners differ, and what they passed on, go apart.
+    const { sender = '', via = [] } = recipient;
+    const key = [destinationKey(recipient.destination), sender, ...via].join('\0');
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { destination: recipient.destination, recipients: [recipient] });
     else group.recipients.push(recipient);

@@ -81,6 +81,8 @@ export class Scheduler {
   #stopped = false;
   #pumpLater = false;
   #cancelTick: (() => void) | undefined;
+  /** Messages whose notifications are being written. */
+  #notifying = 0;
   #idle: (() => void)[] = [];
 
   constructor(options: SchedulerOptions) {
@@ -158,7 +160,8 @@ export class Scheduler {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTick?.();
-    if (this.#dispatcher.running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#dispatcher.running + this.#notifying > 0)
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   #tick(): void {
@@ -319,7 +322,7 @@ export class Scheduler {
     }
     this.#noteDown(job.destination, results);
     this.#jobDone(job, results, program, started);
-    if (this.#dispatcher.running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    this.#noteIdle();
     this.#pump();
   }
 
@@ -415,11 +418,14 @@ export class Scheduler {
     }
     const { message } = active;
     const settlement = newSettlement(active);
+    this.#notifying++;
     this.#options.notify(message, notices).then(
       () => {
         for (const { recipient } of notices.failures) settlement.done.push(recipient.index);
         active.left -= notices.failures.length;
+        this.#notifying--;
         this.#conclude(active, settlement);
+        this.#noteIdle();
       },
       (error: unknown) => {
         const reason = describe(error);
@@ -428,9 +434,16 @@ export class Scheduler {
           const { dsn, text } = keepFailure(result);
           settlement.deferred.push({ index: recipient.index, dsn, reason: text });
         }
+        this.#notifying--;
         this.#conclude(active, settlement);
+        this.#noteIdle();
       },
     );
+  }
+
+  #noteIdle(): void {
+    if (this.#dispatcher.running + this.#notifying > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #noticesOf(active: ActiveMessage): Notices {

@@ -6,12 +6,13 @@ import { encodeXtext, type OutboundMessage, type OutboundRecipient } from '@post
 export function outboundMessage(job: DeliveryJob): OutboundMessage {
   const { envelope } = job;
   const { bodyType, ret, envelopeId } = envelope;
+  const passedOn = Buffer.from(deliveredTo(job.recipients[0]), 'utf8');
   return {
     queueId: job.queueId,
-    // The queue keeps recipients of one owner apart from others only in their rows: an owner's list is one alias.
+    // Recipients of one job have one sender and came the same way.
     sender: job.recipients[0]?.sender ?? envelope.sender,
     recipients: job.recipients.map(outboundRecipient),
-    size: job.size,
+    size: job.size + passedOn.length,
     smtpUtf8: envelope.smtpUtf8,
     ...(bodyType === undefined ? {} : { bodyType }),
     ...(ret === undefined ? {} : { ret }),
@@ -19,11 +20,11 @@ export function outboundMessage(job: DeliveryJob): OutboundMessage {
     async open() {
       const body = await job.open();
       return {
-        size: body.size,
+        size: body.size + passedOn.length,
         chunks: () =>
           body.kind === 'octets'
-            ? [Buffer.from(body.octets.buffer, body.octets.byteOffset, body.octets.length)]
-            : buffers(body.stream()),
+            ? [passedOn, Buffer.from(body.octets.buffer, body.octets.byteOffset, body.octets.length)]
+            : buffers(passedOn, body.stream()),
       };
     },
   };
@@ -42,6 +43,12 @@ function outboundRecipient(recipient: QueuedRecipient): OutboundRecipient {
   };
 }
 
-async function* buffers(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+/** POSTFIX: whoever passes mail on says so on top of it: another server that sends it back is found out. */
+function deliveredTo(recipient: QueuedRecipient | undefined): string {
+  return (recipient?.via ?? []).map((address) => `Delivered-To: ${address}\r\n`).join('');
+}
+
+async function* buffers(first: Buffer, stream: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  yield first;
   for await (const chunk of stream) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }

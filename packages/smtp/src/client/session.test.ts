@@ -34,7 +34,7 @@ class ScriptedHost implements ClientHost {
   write(bytes: string | Uint8Array): boolean {
     this.written += Buffer.from(bytes as string).toString('latin1');
     // A message's body is answered after its dot only.
-    if (/\r\n$/.test(this.written)) setImmediate(() => this.speak());
+    if (this.written.endsWith('\r\n')) setImmediate(() => this.speak());
     return true;
   }
   speak(): void {

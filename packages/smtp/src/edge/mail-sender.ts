@@ -179,6 +179,7 @@ export class MailSender {
       resultOf(index, temporary('4.4.4', `no host of ${request.nexthop} could be tried`)),
     );
     let sessions = 0;
+    let opened = false;
     for (const place of places) {
       if (settings.mxSessionLimit > 0 && sessions >= settings.mxSessionLimit) break;
       const policy = await this.#policyOf(request, hop, place);
@@ -194,6 +195,7 @@ export class MailSender {
       });
       if ('results' in attempt) {
         sessions++;
+        opened = true;
         settled.push(...attempt.results.filter(({ status }) => status !== 'deferred'));
         pending = attempt.results.filter(({ status }) => status === 'deferred');
         // It may have been taken: another host now could only make it two.
@@ -202,6 +204,7 @@ export class MailSender {
       }
       const { failure, connected } = attempt;
       if (connected) sessions++;
+      if (attempt.opened) opened = true;
       this.#log(
         'info',
         request.service.program,
@@ -212,7 +215,7 @@ export class MailSender {
         ...(connected ? { relay: place.relay, remoteMta: place.host } : {}),
       }));
     }
-    if (sessions > 0) return [...settled, ...pending];
+    if (opened) return [...settled, ...pending];
     return pending.map((result) => ({ ...result, destinationDown: result.status === 'deferred' }));
   }
 
@@ -223,7 +226,7 @@ export class MailSender {
     { place, policy }: { readonly place: Place; readonly policy: TlsPolicy },
   ): Promise<
     | { readonly results: readonly SentRecipient[]; readonly final: boolean }
-    | { readonly failure: Failure; readonly connected: boolean }
+    | { readonly failure: Failure; readonly connected: boolean; readonly opened: boolean }
   > {
     let opened: OpenedSession;
     try {
@@ -232,7 +235,11 @@ export class MailSender {
       if (!(error instanceof SendError)) throw error;
       if (error.tlsFailed && policy.level === 'may')
         return await this.#trySession(request, hop, { place, policy: { ...policy, level: 'none' } });
-      return { failure: error.failure, connected: !error.failure.text.startsWith('connect to ') };
+      return {
+        failure: error.failure,
+        connected: !error.failure.text.startsWith('connect to '),
+        opened: false,
+      };
     }
     try {
       const results = await opened.session.send(request.message);
@@ -246,7 +253,7 @@ export class MailSender {
       opened.destroy();
       if (!(error instanceof SendError)) throw error;
       const { failure } = error;
-      if (!failure.text.includes(END_OF_DATA)) return { failure, connected: true };
+      if (!failure.text.includes(END_OF_DATA)) return { failure, connected: true, opened: true };
       const { relay, host } = place;
       return {
         results: request.message.recipients.map(({ index }) => ({
