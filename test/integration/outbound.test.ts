@@ -425,6 +425,8 @@ describeAsRoot('mail to other machines', () => {
       settings: { main, dovecot: [], aliases: [], virtual: [] },
       dnsAddress: bed.dns.address,
     });
+    // Its first smtpd takes its time to start; the greeting's time limit here is for the silent hosts.
+    await (await SmtpClient.connect({ port: ports.smtp, timeoutMs: 30_000 })).quit();
     const tables = path.join(bed.folder, 'tables/transport');
     fs.appendFileSync(tables, `real.example.net smtp:[127.0.0.1]:${ports.smtp}\n`);
     ours.daemon.reload();
