@@ -82,6 +82,9 @@ export interface SmtpSettings {
   /** POSTFIX: smtpd_client_event_limit_exceptions. */
   readonly isClientLimitException: (address: string) => boolean;
   readonly rateLimits: ClientRateLimits;
+  /** `smtpd_upstream_proxy_protocol`. */
+  readonly upstreamProxy: 'none' | 'haproxy';
+  readonly upstreamProxyTimeout: number;
   /** `smtpd_authorized_xclient_hosts`, `smtpd_authorized_xforward_hosts`: by address. */
   readonly isXclientHost: (address: string) => boolean;
   readonly isXforwardHost: (address: string) => boolean;
@@ -276,6 +279,8 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     clientConnectionCountLimit: 50,
     isClientLimitException: () => false,
     rateLimits: NO_RATE_LIMITS,
+    upstreamProxy: 'none',
+    upstreamProxyTimeout: 5000,
     isXclientHost: () => false,
     isXforwardHost: () => false,
     rejectFooter: '',

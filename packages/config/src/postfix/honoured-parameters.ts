@@ -9,7 +9,8 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   connections: `anvil_rate_time_unit smtpd_authorized_xclient_hosts smtpd_authorized_xforward_hosts
     smtpd_client_auth_rate_limit smtpd_client_connection_count_limit smtpd_client_connection_rate_limit
     smtpd_client_event_limit_exceptions smtpd_client_message_rate_limit smtpd_client_new_tls_session_rate_limit
-    smtpd_client_recipient_rate_limit smtpd_discard_ehlo_keyword_address_maps smtpd_reject_footer`,
+    smtpd_client_recipient_rate_limit smtpd_upstream_proxy_protocol smtpd_upstream_proxy_timeout
+    smtpd_discard_ehlo_keyword_address_maps smtpd_reject_footer`,
   session: `allow_percent_hack allow_untrusted_routing always_add_missing_headers disable_vrfy_command hopcount_limit
     line_length_limit local_header_rewrite_clients smtpd_forbid_bare_newline smtpd_forbid_bare_newline_reject_code
     smtpd_forbid_unauth_pipelining message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time
@@ -89,12 +90,6 @@ const GROUPS: readonly Group[] = [
     names: /^(header|mime_header|nested_header|body)_checks$/,
     message:
       'content checks are not made yet, and mail would come in unchecked; remove this line to run without',
-    mustRefuse: true,
-  },
-  {
-    names: /^smtpd_upstream_proxy_protocol$/,
-    message:
-      "the proxy's header is not read, and every client would have the proxy's address; remove this line to run without",
     mustRefuse: true,
   },
   {

@@ -42,6 +42,7 @@ export function checkPostfix(
     keep(checkRestrictionLists(one, tables, options.supportedRestrictions));
     keep(checkRelay(one));
     keep(checkSendingTls(one));
+    keep(checkProxy(one));
     openLists(one, tables, options.honoured ?? honouredParameters);
     keep(one.problems);
   }
@@ -87,6 +88,15 @@ function referencedNames(all: readonly PostfixSettings[]): ReadonlySet<string> {
     for (const name of settings.list('smtpd_restriction_classes')) names.add(name);
   }
   return names;
+}
+
+/** Names of a protocol that is not spoken: without it every client would have the proxy's address. */
+function checkProxy(settings: PostfixSettings): readonly Problem[] {
+  const name = 'smtpd_upstream_proxy_protocol';
+  const value = settings.string(name);
+  if (value === '' || value === 'haproxy') return [];
+  const origin = settings.origin(name) ?? { file: settings.main.file, line: 0 };
+  return [refuse(origin, { name, value, message: 'the only protocol known here is haproxy' })];
 }
 
 function checkNames(

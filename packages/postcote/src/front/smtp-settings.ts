@@ -96,6 +96,8 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
       },
       timeUnit: ms(s.time('anvil_rate_time_unit')),
     },
+    upstreamProxy: s.string('smtpd_upstream_proxy_protocol') === 'haproxy' ? 'haproxy' : 'none',
+    upstreamProxyTimeout: ms(s.time('smtpd_upstream_proxy_timeout')),
     isXclientHost: addressMatcher(tables.matchList(s, 'smtpd_authorized_xclient_hosts')),
     isXforwardHost: addressMatcher(tables.matchList(s, 'smtpd_authorized_xforward_hosts')),
     rejectFooter: s.string('smtpd_reject_footer'),

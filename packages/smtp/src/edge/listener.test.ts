@@ -251,6 +251,47 @@ describe('SmtpListenerServer', () => {
     await plain(server.port).until(/^220 /);
   });
 
+  it('takes the client from the proxy’s header, before TLS too', async () => {
+    const settings = {
+      ...defaultSmtpSettings('mail.example.com'),
+      upstreamProxy: 'haproxy' as const,
+      upstreamProxyTimeout: 200,
+    };
+    const { server, world } = await start({ settings: () => settings });
+    const client = plain(server.port);
+    client.say('PROXY TCP4 203.0.113.9 192.0.2.1 4711 25');
+    await client.until(/^220 /);
+    client.say('EHLO x', 'QUIT');
+    await client.end();
+    await expect
+      .poll(() => world.logLines().join('\n'))
+      .toContain('disconnect from unknown[203.0.113.9] ehlo=1');
+    const local = plain(server.port);
+    local.say('PROXY UNKNOWN', 'EHLO x', 'QUIT');
+    await local.until(/^221 /m);
+    for (const [words, reason] of [
+      [['EHLO x'], 'bad or missing protocol header'],
+      [[], 'timeout error'],
+    ] as const) {
+      const bad = plain(server.port);
+      bad.say(...words);
+      await bad.end();
+      expect(bad.text).toBe('');
+      expect(world.logLines().at(-1)).toBe(`warning: haproxy read: ${reason} from 127.0.0.1`);
+    }
+
+    const wrapped = await start({ settings: () => settings, implicitTls: true });
+    const socket = connect(wrapped.server.port, '127.0.0.1');
+    sockets.push(socket);
+    socket.write('PROXY TCP4 203.0.113.10 192.0.2.1 4711 465\r\n');
+    const secured = connectTls({ socket, rejectUnauthorized: false });
+    const greeting = await new Promise((done) => secured.once('data', (octets) => done(String(octets))));
+    expect(greeting).toMatch(/^220 /);
+    await expect
+      .poll(() => wrapped.world.logLines().join('\n'))
+      .toContain('connect from unknown[203.0.113.10]');
+  });
+
   it('stops: idle sessions hear so, a message in flight is finished, the rest is cut off in time', async () => {
     const { server, world } = await start();
     const [idle, busy, stuck] = [plain(server.port), plain(server.port), plain(server.port)];

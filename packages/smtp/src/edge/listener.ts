@@ -8,12 +8,14 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import type { Peer } from '@postcote/wire';
 import { type DrivenSocket, type TlsProvider, driveSocket, peerOf } from '@postcote/wire/edge';
 import { SMTPServer } from 'smtp-server';
 import type { SmtpPorts } from '../conversation.ts';
 import { tlsReason } from '../session-log.ts';
 import { SmtpSession } from '../session.ts';
 import type { SmtpSettings } from '../settings.ts';
+import { readProxyHeader } from './read-proxy-header.ts';
 import { systemClock } from './clock.ts';
 
 export interface ListenerOptions {
@@ -31,6 +33,10 @@ export interface ListenerOptions {
 }
 
 const MAX_CONNECTIONS = 1000;
+
+/** What `connect` is told of a connection; `peer` is ours. */
+type ProxyCallback = Parameters<SMTPServer['_handleProxy']>[1];
+type ProxiedOptions = Parameters<ProxyCallback>[1] & { readonly peer?: Peer };
 
 type Connection = SMTPServer['connections'] extends Set<infer C> ? C : never;
 
@@ -74,6 +80,8 @@ class Listener extends SMTPServer {
   readonly #ports: SmtpPorts;
   readonly #driven = new Set<Driven>();
   readonly #perAddress = new Map<string, number>();
+  /** Connections whose proxy has not said yet whom it speaks for. */
+  #unannounced = 0;
   #stopping = false;
 
   constructor(options: ListenerOptions) {
@@ -92,28 +100,53 @@ class Listener extends SMTPServer {
     this.on('error', (error) => this.#logError(error));
   }
 
-  override connect(socket: Socket): void {
+  /** `smtpd_upstream_proxy_protocol`: who the client is stands before everything else, TLS included. */
+  override _handleProxy(socket: Socket, callback: ProxyCallback): void {
+    const { program, upstreamProxy, upstreamProxyTimeout } = this.#options.settings();
+    if (upstreamProxy === 'none') return super._handleProxy(socket, callback);
+    const { remoteAddress } = peerOf(socket);
+    if (this.#unannounced >= (this.#options.maxConnections ?? MAX_CONNECTIONS)) {
+      this.#turnAway(peerOf(socket), socket, `too many connections, refusing unknown[${remoteAddress}]`);
+      callback(new Error('too many connections'));
+      return;
+    }
+    this.#unannounced++;
+    void readProxyHeader(socket, upstreamProxyTimeout).then((reading) => {
+      this.#unannounced--;
+      if (reading.kind === 'ready') {
+        const options: ProxiedOptions = { id: makeSessionId(), ...(reading.peer && { peer: reading.peer }) };
+        callback(null, options);
+        return;
+      }
+      this.#ports.log('warn', program, `warning: haproxy read: ${reading.reason} from ${remoteAddress}`);
+      callback(new Error(reading.reason));
+    });
+  }
+
+  override connect(socket: Socket, proxied?: ProxiedOptions): void {
+    const peer = proxied?.peer ?? peerOf(socket);
     if (this.#stopping || this.#driven.size >= (this.#options.maxConnections ?? MAX_CONNECTIONS)) {
-      const { remoteAddress } = peerOf(socket);
-      this.#turnAway(socket, `too many connections, refusing unknown[${remoteAddress}]`);
+      const { remoteAddress } = peer;
+      this.#turnAway(peer, socket, `too many connections, refusing unknown[${remoteAddress}]`);
       return;
     }
     const settings = this.#options.settings();
-    const { remoteAddress } = peerOf(socket);
+    const { remoteAddress } = peer;
     // POSTFIX: smtpd_client_connection_count_limit counts a service's connections of an address.
     const count = (this.#perAddress.get(remoteAddress) ?? 0) + 1;
     const limit = settings.clientConnectionCountLimit;
     const isExempt = settings.isClientLimitException(remoteAddress) || settings.isXclientHost(remoteAddress);
     if (limit > 0 && count > limit && !isExempt) {
       const text = `Connection concurrency limit exceeded: ${count} from unknown[${remoteAddress}]`;
-      this.#turnAway(socket, `${text} for service ${settings.rateLimits.service}`);
+      this.#turnAway(peer, socket, `${text} for service ${settings.rateLimits.service}`);
       return;
     }
     const tls = this.#options.tls();
     const driven = new Driven(remoteAddress);
     this.#add(driven);
     driven.socket = driveSocket(socket, {
-      createSession: (host, peer, tlsInfo) =>
+      peer,
+      createSession: (host, _, tlsInfo) =>
         new SmtpSession({
           host,
           peer,
@@ -172,9 +205,8 @@ class Listener extends SMTPServer {
     this.connections.delete(driven as unknown as Connection);
   }
 
-  #turnAway(socket: Socket, warning: string): void {
+  #turnAway({ remoteAddress }: Peer, socket: Socket, warning: string): void {
     const { myhostname, program } = this.#options.settings();
-    const { remoteAddress } = peerOf(socket);
     this.#ports.log('warn', program, `warning: ${warning}`);
     socket.on('error', () => socket.destroy());
     socket.end(`421 4.7.0 ${myhostname} Error: too many connections from ${remoteAddress}\r\n`, () =>

@@ -17,6 +17,8 @@ export interface TlsProvider {
 
 export interface DriveOptions {
   readonly createSession: (host: SessionHost, peer: Peer, tls: TlsInfo | undefined) => ProtocolSession;
+  /** Who is on the other end, where a proxy has told; else who the socket leads to. */
+  readonly peer?: Peer;
   /** Needed when the session may call `startTls`. */
   readonly tls?: TlsProvider;
   /** Milliseconds for a TLS handshake; POSTFIX: smtpd_starttls_timeout. */
@@ -100,7 +102,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
     socket.setNoDelay(true);
     this.session = options.createSession(
       this,
-      peerOf(socket),
+      options.peer ?? peerOf(socket),
       isTls(socket) ? describeTls(socket) : undefined,
     );
     this.#listen();
