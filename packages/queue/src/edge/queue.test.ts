@@ -617,3 +617,45 @@ test('a message that cannot be requeued stays as it was', async () => {
   await until(async () => (await counts(queue)).active === 0);
   expect(await counts(queue)).toEqual({ messages: 1, deferred: 1, held: 0, active: 0 });
 });
+
+test('a message that comes in held waits until it is released', async () => {
+  const deliverer = new RecordingDeliverer();
+  const queue = await makeQueue({ deliverer });
+  queue.start();
+  const writer = await queue.begin({ ...envelope('peter'), hold: true });
+  await writer.write(Buffer.from('x\r\n'));
+  const { queueId } = await writer.commit();
+  queue.flush();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(deliverer.jobs).toEqual([]);
+  expect(await counts(queue)).toEqual({ messages: 1, deferred: 0, held: 1, active: 0 });
+  expect((await listAll(queue))[0]).toMatchObject({ queueId, status: 'hold' });
+  await queue.release(queueId);
+  await until(isEmpty(queue));
+  expect(deliverer.jobs).toHaveLength(1);
+});
+
+test('a message to be thrown away is accepted, and nothing of it stays', async () => {
+  const deliverer = new RecordingDeliverer();
+  const queue = await makeQueue({ deliverer, settings: { inlineLimit: 10 } });
+  queue.start();
+  const writer = await queue.begin({ ...envelope('peter'), discard: true });
+  await writer.write(Buffer.alloc(1000));
+  expect(await writer.commit()).toEqual({ queueId: writer.queueId });
+  expect(await counts(queue)).toEqual(EMPTY);
+  expect(readdirSync(join(directory, 'spool'))).toEqual([]);
+  expect(deliverer.jobs).toEqual([]);
+  expect(lines.at(-1)).toBe(`postfix/qmgr: ${writer.queueId}: removed`);
+});
+
+test('an envelope may be changed until the message is complete', async () => {
+  const deliverer = new RecordingDeliverer();
+  const queue = await makeQueue({ deliverer });
+  queue.start();
+  const writer = await queue.begin(envelope('peter', 'paul'));
+  await writer.write(Buffer.from('x\r\n'));
+  writer.amend(envelope('mary'));
+  await writer.commit();
+  await until(isEmpty(queue));
+  expect(deliverer.jobs.map(({ addresses }) => addresses)).toEqual([['mary']]);
+});

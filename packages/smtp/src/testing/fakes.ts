@@ -43,8 +43,12 @@ export class FakeQueue implements MessageQueue {
     if (this.faults.begin !== undefined) throw this.faults.begin;
     const queueId = `Q${++this.begun}`;
     const pieces: Buffer[] = [];
+    let kept = envelope;
     return {
       queueId,
+      amend(changed) {
+        kept = changed;
+      },
       write: (chunk) => {
         if (this.faults.write !== undefined) return Promise.reject(this.faults.write);
         pieces.push(Buffer.from(chunk));
@@ -52,7 +56,7 @@ export class FakeQueue implements MessageQueue {
       },
       commit: async () => {
         if (this.faults.commit !== undefined) throw this.faults.commit;
-        this.messages.push({ queueId, envelope, octets: Buffer.concat(pieces).toString('latin1') });
+        this.messages.push({ queueId, envelope: kept, octets: Buffer.concat(pieces).toString('latin1') });
         return { queueId };
       },
       abort: async () => {
