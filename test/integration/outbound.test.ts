@@ -1,6 +1,5 @@
-// Mail that leaves: the daemon against scripted servers on loopback addresses, and against a real Postfix in both
-// directions. Each case ends in the right state of the queue, the right log line and, where it failed for good, in a
-// notification in the sender's mailbox.
+// Mail that leaves: the daemon against scripted servers on loopback addresses. Each case ends in the right state of
+// the queue, the right log line and, where it failed for good, in a notification in the sender's mailbox.
 
 import fs from 'node:fs';
 import net from 'node:net';
@@ -9,11 +8,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type CertificateFiles, makeCertificate } from '../support/certificate.ts';
 import { SmtpClient } from '../support/clients.ts';
 import { eventually } from '../support/eventually.ts';
-import { choosePorts } from '../support/guide-config.ts';
 import { makeFolder } from '../support/maildir-files.ts';
 import type { Account } from '../support/play-transcript.ts';
 import { freePorts } from '../support/ports.ts';
-import { type RealPostfix, startRealPostfix } from '../support/real-postfix.ts';
 import { type Behaviour, ScriptedMx } from '../support/scripted-mx.ts';
 import { describeAsRoot } from '../support/use-world.ts';
 import { type OurWorld, TestBed, startOurs } from '../support/world.ts';
@@ -29,7 +26,6 @@ describeAsRoot('mail to other machines', () => {
   let certificate: CertificateFiles;
   const servers: ScriptedMx[] = [];
   let octet = 0;
-  let real: RealPostfix | undefined;
 
   /** A domain with one exchange that behaves so. */
   async function domain(name: string, behaviour: Behaviour = {}): Promise<ScriptedMx> {
@@ -132,7 +128,6 @@ describeAsRoot('mail to other machines', () => {
   });
   afterAll(async () => {
     await ours?.stop();
-    await real?.stop();
     for (const server of servers) await server.stop();
     await bed?.close();
   });
@@ -404,56 +399,5 @@ describeAsRoot('mail to other machines', () => {
     expect(notice).toContain('Action: relayed');
     expect(notice).toContain('Original-Envelope-Id: e+1');
     expect(notices(id)).toEqual([]);
-  });
-
-  it('a real Postfix takes it, and sends to us', async () => {
-    const ports = await choosePorts();
-    const mailbox = bed.users.one();
-    makeFolder(mailbox, 'INBOX');
-    const main = [
-      'myhostname = real.example.net',
-      'mydestination = real.example.net',
-      // Without a Dovecot beside it, it would find no auth socket and be held back for half a minute.
-      'smtpd_sasl_auth_enable = no',
-      `relayhost = [127.0.0.1]:${ours.ports.smtp}`,
-      'smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination',
-    ];
-    real = await startRealPostfix({
-      folder: bed.newFolder('peer'),
-      ports,
-      certificate: bed.certificate,
-      settings: { main, dovecot: [], aliases: [], virtual: [] },
-      dnsAddress: bed.dns.address,
-    });
-    // Its first smtpd takes its time to start; the greeting's time limit here is for the silent hosts.
-    await (await SmtpClient.connect({ port: ports.smtp, timeoutMs: 30_000 })).quit();
-    const tables = path.join(bed.folder, 'tables/transport');
-    fs.appendFileSync(tables, `real.example.net smtp:[127.0.0.1]:${ports.smtp}\n`);
-    ours.daemon.reload();
-    await ours.daemon.waitForLog(/configuration read again/);
-    const id = await send(`${mailbox.name}@real.example.net`);
-    expect(await fate(id, `${mailbox.name}@real.example.net`)).toMatch(
-      /status=sent \(250 2\.0\.0 Ok: queued as \w+\)/,
-    );
-    const folder = path.join(mailbox.home, 'mail/new');
-    await eventually(() => expect(fs.readdirSync(folder)).toHaveLength(1));
-    const [name = ''] = fs.readdirSync(folder);
-    expect(fs.readFileSync(path.join(folder, name), 'latin1')).toContain('\nhello\n.dot\n');
-    // And back: what it cannot deliver comes home as its bounce, through our door.
-    const unknown = await send('nobody-at-all@real.example.net');
-    await eventually(() => expect(notices(unknown)).toHaveLength(1), 20_000);
-    expect(notices(unknown)[0]).toContain('Status: 5.1.1');
-    // What it sends itself, with our host as its way out.
-    const client = await SmtpClient.connect({ port: ports.smtp });
-    await client.command('MAIL FROM:<x@real.example.net>', '250');
-    await client.command(`RCPT TO:<${sender.name}@example.com>`, '250');
-    await client.command('DATA', '354');
-    await client.command('Subject: from Postfix\r\n\r\nhi\r\n.', '250');
-    await client.quit();
-    await eventually(() => {
-      const all = fs.readdirSync(path.join(sender.home, 'mail/new'));
-      const texts = all.map((file) => fs.readFileSync(path.join(sender.home, 'mail/new', file), 'latin1'));
-      expect(texts.some((text) => text.includes('Subject: from Postfix'))).toBe(true);
-    }, 20_000);
   });
 });
