@@ -37,12 +37,6 @@ const LOOPBACK = /^(127\.|::1$)/;
 const WORKER_POOL = 8;
 /** For processes that make little garbage: V8 would let the young generation grow to three times 16 MiB. */
 const LEAN = ['--max-semi-space-size=2'];
-/**
- * Workers are many and short of work each: helper threads of V8 cost them more than they help. Their young
- * generation may grow, which takes a fifth off the processor time of a first sync; at rest it is small.
- */
-const WORKER_OPTIONS = ['--max-semi-space-size=16', '--single-threaded'];
-
 type Part = 'front' | 'authenticator';
 const PARTS = 2;
 
@@ -109,7 +103,7 @@ export class Supervisor {
           onMessage,
           onExit,
           onOutput: this.#onOutput,
-          nodeOptions: WORKER_OPTIONS,
+          nodeOptions: LEAN,
           poolSize: WORKER_POOL,
         }),
       assignment: (account) => ({
