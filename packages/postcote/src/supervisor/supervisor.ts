@@ -37,6 +37,7 @@ const LOOPBACK = /^(127\.|::1$)/;
 const WORKER_POOL = 8;
 /** For processes that make little garbage: V8 would let the young generation grow to three times 16 MiB. */
 const LEAN = ['--max-semi-space-size=2'];
+
 type Part = 'front' | 'authenticator';
 const PARTS = 2;
 
