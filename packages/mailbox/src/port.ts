@@ -6,7 +6,7 @@
 // view (the UIDs it has told its client about, and a modseq) and learns by comparing: `refresh`, then diff.
 // So a session's state is a plain value, and can be put away and taken up again.
 
-import type { MessageStructure } from '@postcote/mime';
+import type { Envelope, MessageStructure } from '@postcote/mime';
 import type { MessageWriter } from '@postcote/wire';
 
 export type MaybePromise<T> = T | Promise<T>;
@@ -119,6 +119,8 @@ export interface MessageHandle {
   /** The header with its empty line. */
   header(): MaybePromise<Buffer>;
   structure(): MaybePromise<MessageStructure>;
+  /** The same as in `structure`; where a store has it at hand, without the rest, this is the cheaper way. */
+  envelope?(): MaybePromise<Envelope>;
   /** The octets of `range` (clipped to the message), or all of them. For parts known to be small. */
   read(range?: ByteRange): MaybePromise<Buffer>;
   /** The same, piece by piece, in bounded memory. */
@@ -155,6 +157,15 @@ export interface AppendResult {
   readonly uid: number;
 }
 
+/** Where a text is looked for: in header values of the message, in `searchableText` of mime's `body`, or of its `text`. */
+export type TextScope = 'header' | 'body' | 'text';
+
+/**
+ * What an index knows of one text and each message: true or false is what reading the message would have told, and
+ * undefined says that the message has to be read. UIDs that are not in the mailbox get any answer.
+ */
+export type TextVerdicts = (uid: number) => boolean | undefined;
+
 export interface Mailbox {
   readonly name: MailboxName;
   /** Stays with the mailbox through renames (RFC 8474 MAILBOXID). */
@@ -190,6 +201,11 @@ export interface Mailbox {
   move(uids: readonly number[], target: MailboxName): Promise<CopyResult>;
   /** UIDs expunged after `modseq`, or undefined when the store does not remember that far (RFC 7162 §3.2.5). */
   expungedSince(modseq: number): readonly number[] | undefined;
+  /**
+   * Asks the store's index of texts, where there is one, for a text that went through `foldForSearch`. For `header`
+   * there is no yes, only no or undefined: the index does not tell fields apart.
+   */
+  searchText?(scope: TextScope, folded: string): Promise<TextVerdicts | undefined>;
   /**
    * Calls back, soon and coalesced, after something changed: by this process, by another session, by another
    * program. A hint: the listener calls `refresh` and compares. Watching may cost a watch on the folder.

@@ -5,7 +5,7 @@
 // what is held is bounded.
 
 import type { ByteRange, MaybePromise, MessageHandle, MessageRecord } from '@postcote/mailbox';
-import { type MessageStructure, selectHeaderFields } from '@postcote/mime';
+import { type Envelope, type MessageStructure, selectHeaderFields } from '@postcote/mime';
 import { formatDateTime } from '../codec/dates.ts';
 import { formatFlags } from '../codec/flags.ts';
 import { formatBodyStructure, formatEnvelope } from '../codec/structure-format.ts';
@@ -34,6 +34,8 @@ export interface FetchSettings {
   readonly zone: (date: Date) => number;
   readonly counters: FetchCounters;
 }
+
+type StructureItem = Exclude<LongItem, SectionItem | { readonly kind: 'envelope' }>;
 
 /** Larger sections are streamed. */
 const MAX_HELD = 64 * 1024;
@@ -74,7 +76,8 @@ function* respond(
     text += separator;
     separator = ' ';
     if (item.kind !== 'section') {
-      text += structureValue(item, yield* reader.structure());
+      if (item.kind === 'envelope') text += `ENVELOPE ${formatEnvelope(yield* reader.envelope())}`;
+      else text += structureValue(item, yield* reader.structure());
       continue;
     }
     const content = yield* readSection(item, reader);
@@ -128,8 +131,7 @@ function formatInternalDate(date: Date, zone: FetchSettings['zone']): string {
   return `INTERNALDATE "${formatDateTime(date, zone(date))}"`;
 }
 
-function structureValue(item: Exclude<LongItem, SectionItem>, structure: MessageStructure): string {
-  if (item.kind === 'envelope') return `ENVELOPE ${formatEnvelope(structure.envelope)}`;
+function structureValue(item: StructureItem, structure: MessageStructure): string {
   if (item.kind === 'body') return `BODY ${formatBodyStructure(structure.root, false)}`;
   return `BODYSTRUCTURE ${formatBodyStructure(structure.root, true)}`;
 }
@@ -181,6 +183,12 @@ class MessageReader {
 
   *structure(): Steps<MessageStructure> {
     return (this.#structure ??= yield* settled(this.#handle.structure()));
+  }
+
+  *envelope(): Steps<Envelope> {
+    if (this.#structure === undefined && this.#handle.envelope !== undefined)
+      return yield* settled(this.#handle.envelope());
+    return (yield* this.structure()).envelope;
   }
 
   /** Where the message ends: announced as a literal's length, so counted and not taken from a name. */

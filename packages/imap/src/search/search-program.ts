@@ -1,9 +1,16 @@
 // Decides whether a message matches a search key.
 //
-// Keys that need only the record are decided at once; the others open the message, cheapest first, and only when
-// the cheap ones left the question open. Depth is bounded by the parser, so walking the key may recurse.
+// Keys that need only the record, and texts that the store's index knows about, are decided at once; the others open
+// the message, cheapest first, and only when the cheap ones left the question open. Depth is bounded by the parser, so
+// walking the key may recurse.
 
-import { type MessageHandle, type MessageRecord, MailboxError } from '@postcote/mailbox';
+import {
+  type Mailbox,
+  type MessageHandle,
+  type MessageRecord,
+  MailboxError,
+  type TextVerdicts,
+} from '@postcote/mailbox';
 import { foldForSearch } from '@postcote/mime';
 import { dayOf } from '../codec/dates.ts';
 import type { SearchKey } from '../codec/search-key.ts';
@@ -27,17 +34,29 @@ export interface SearchedMessage {
 }
 
 type Undecided = undefined;
+type TextKey = Extract<SearchKey, { readonly kind: 'header' | 'body' | 'text' }>;
 
 export class SearchProgram {
   readonly #key: SearchKey;
   readonly #scope: SearchScope;
   readonly #needles: Needles;
   readonly #sets = new Map<SequenceSet, readonly NumberRange[]>();
+  readonly #verdicts = new Map<SearchKey, TextVerdicts>();
 
   constructor(key: SearchKey, scope: SearchScope) {
     this.#key = prepare(key);
     this.#scope = scope;
     this.#needles = { body: needlesOf(this.#key, 'body'), text: needlesOf(this.#key, 'text') };
+  }
+
+  /** Asks the mailbox's index about the texts, where it has one. Without, `matches` reads what it must. */
+  async consult(mailbox: Mailbox): Promise<void> {
+    if (mailbox.searchText === undefined) return;
+    for (const key of textKeysOf(this.#key)) {
+      if (key.text === '') continue;
+      const verdicts = await mailbox.searchText(key.kind, key.text);
+      if (verdicts !== undefined) this.#verdicts.set(key, verdicts);
+    }
   }
 
   matches(message: SearchedMessage): boolean | Promise<boolean> {
@@ -68,6 +87,10 @@ export class SearchProgram {
         return contains(this.#ranges(key.set, this.#scope.count), message.seq);
       case 'uid':
         return contains(this.#ranges(key.set, this.#scope.lastUid), message.record.uid);
+      case 'header':
+      case 'body':
+      case 'text':
+        return this.#verdicts.get(key)?.(message.record.uid);
       case 'not': {
         const inner = this.#quick(key.key, message);
         return inner === undefined ? undefined : !inner;
@@ -181,14 +204,18 @@ function prepare(key: SearchKey): SearchKey {
 }
 
 function needlesOf(root: SearchKey, kind: keyof Needles): string[] {
-  const found = new Set<string>();
+  return [...new Set(textKeysOf(root).flatMap((key) => (key.kind === kind ? [key.text] : [])))];
+}
+
+function textKeysOf(root: SearchKey): TextKey[] {
+  const found: TextKey[] = [];
   const rest: SearchKey[] = [root];
   for (let key = rest.pop(); key !== undefined; key = rest.pop()) {
-    if (key.kind === kind) found.add(key.text);
+    if (key.kind === 'header' || key.kind === 'body' || key.kind === 'text') found.push(key);
     else if (key.kind === 'not') rest.push(key.key);
     else if (key.kind === 'and' || key.kind === 'or') rest.push(...key.keys);
   }
-  return [...found];
+  return found;
 }
 
 function cost(key: SearchKey): number {

@@ -105,6 +105,7 @@ function describeMessages(harness: () => StoreHarness): void {
     expect((await message.internalDate()).getTime()).toBe(internalDate.getTime());
     expect((await message.header()).toString()).toBe(MESSAGE.slice(0, MESSAGE.indexOf('line 1')));
     expect((await message.structure()).envelope.subject).toBe('one');
+    expect((await message.envelope?.())?.subject ?? 'one').toBe('one');
     expect((await message.read({ start: 3, end: 9 })).toString()).toBe(MESSAGE.slice(3, 9));
     expect((await message.read({ start: 10, end: 1e9 })).toString()).toBe(MESSAGE.slice(10));
     expect((await message.read({ start: 1e9, end: 2e9 })).length).toBe(0);

@@ -35,6 +35,7 @@ async function findMessages(
     now: core.clock.now(),
     zone: core.settings.zone,
   });
+  await program.consult(selected.mailbox);
   const found: number[] = [];
   const { uids } = selected;
   for (let index = 0; index < uids.length && !core.over; index++) {
