@@ -57,39 +57,36 @@ const result = await build({
   outdir: out,
   sourcemap: 'linked',
 });
-// The commands start often and one at a time: each loads what it needs. What begins is CommonJS, which starts a
-// dozen milliseconds earlier; what only some commands want is imported from beside it.
+// The commands start often and one at a time: each loads what it needs. They are CommonJS: the loader of ES modules
+// alone takes longer to start than a mail takes to be sent. What only some commands want lies beside what begins.
 const commandsFolder = join(root, 'packages/postcote/src/commands/postfix');
 const loadedLater = ['settings', 'postmap', 'postconf', 'postfix'];
-const importedLater = {
-  name: 'imported-later',
+const requiredLater = {
+  name: 'required-later',
   setup({ onResolve }) {
     onResolve({ filter: new RegExp(`/(?:${loadedLater.join('|')})\\.ts$`) }, ({ path, kind }) =>
-      kind === 'dynamic-import' ? { path: path.replace(/\.ts$/, '.js'), external: true } : undefined,
+      kind === 'dynamic-import' ? { path: path.replace(/\.ts$/, '.cjs'), external: true } : undefined,
     );
   },
 };
 const { banner: _requireForModules, ...withoutBanner } = common;
 const commands = await build({
   ...withoutBanner,
-  entryPoints: { main: join(commandsFolder, 'main.ts') },
+  entryPoints: Object.fromEntries(
+    ['main', ...loadedLater].map((name) => [name, join(commandsFolder, `${name}.ts`)]),
+  ),
   outdir: join(out, 'commands'),
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
-  plugins: [...common.plugins, importedLater],
-});
-const later = await build({
-  ...common,
-  entryPoints: Object.fromEntries(loadedLater.map((name) => [name, join(commandsFolder, `${name}.ts`)])),
-  outdir: join(out, 'commands'),
-  splitting: true,
+  supported: { 'dynamic-import': false },
+  define: { 'import.meta.dirname': '__dirname' },
+  plugins: [...common.plugins, requiredLater],
 });
 writeFileSync(join(out, 'package.json'), '{ "type": "module" }\n');
 if (process.argv.includes('--sizes')) {
   for (const [file, { bytes }] of Object.entries({
     ...result.metafile.outputs,
     ...commands.metafile.outputs,
-    ...later.metafile.outputs,
   })) {
     if (file.endsWith('js')) console.log(`${(bytes / 1024).toFixed(0).padStart(6)} KiB  ${file}`);
   }

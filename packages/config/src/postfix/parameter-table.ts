@@ -26,7 +26,8 @@ function readType(text: string): ParameterType {
   return { kind: text as 'bool' | 'int' | 'string' | 'list' | 'restrictions' };
 }
 
-const byName: ReadonlyMap<string, Parameter> = new Map(
+/** Rows by name, read when they are asked for: a command wants one or two of 800. */
+const rows: ReadonlyMap<string, string> = new Map(
   [
     ...postfixParameterRows,
     // Decided by the machine, see machine-defaults.ts; the type is known all the same.
@@ -38,11 +39,20 @@ const byName: ReadonlyMap<string, Parameter> = new Map(
     'process_id int 0',
     'service_name string ',
     'multi_instance_directories list ',
-  ].map((row) => {
-    const parameter = readRow(row);
-    return [parameter.name, parameter];
-  }),
+  ].map((row) => [row.slice(0, row.indexOf(' ')), row]),
 );
+
+const read = new Map<string, Parameter>();
+
+function parameterNamed(name: string): Parameter | undefined {
+  const known = read.get(name);
+  if (known !== undefined) return known;
+  const row = rows.get(name);
+  if (row === undefined) return undefined;
+  const parameter = readRow(row);
+  read.set(name, parameter);
+  return parameter;
+}
 
 /** Suffix → the parameter whose value is the default. */
 const TRANSPORT_SUFFIXES: readonly (readonly [suffix: string, from: string])[] = [
@@ -69,17 +79,17 @@ const OTHER_SUFFIXES: readonly (readonly [suffix: string, from: string])[] = [
 ];
 
 export function findParameter(name: string): Parameter | undefined {
-  const known = byName.get(name);
+  const known = parameterNamed(name);
   if (known !== undefined) return known;
   for (const [suffix, from] of [...TRANSPORT_SUFFIXES, ...OTHER_SUFFIXES]) {
-    const base = name.endsWith(suffix) && name.length > suffix.length ? byName.get(from) : undefined;
+    const base = name.endsWith(suffix) && name.length > suffix.length ? parameterNamed(from) : undefined;
     if (base !== undefined) return { name, type: base.type, defaultValue: `$${from}` };
   }
   return undefined;
 }
 
 export function parameterNames(): IterableIterator<string> {
-  return byName.keys();
+  return rows.keys();
 }
 
 /** Values that Postfix expands only when a message or client is at hand. */

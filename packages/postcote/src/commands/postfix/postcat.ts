@@ -1,7 +1,7 @@
 // postcat(1) -q: a queued message with its envelope.
 
 import type { ShownEnvelope } from '../../control/protocol.ts';
-import { type CommandContext, Fatal, output, print } from './context.ts';
+import { type CommandContext, Fatal, print } from './context.ts';
 import { getopt } from './getopt.ts';
 import { asked } from './postqueue.ts';
 
@@ -101,6 +101,6 @@ class HeaderSplitter {
   #tail = '';
 
   #write(text: string, wanted: boolean): void {
-    if (wanted && text !== '') output().write(Buffer.from(text, 'latin1'));
+    if (wanted && text !== '') print(Buffer.from(text, 'latin1'));
   }
 }

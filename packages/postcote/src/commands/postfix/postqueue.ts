@@ -2,7 +2,7 @@
 
 import { RequestRefused, ServerDown, ask } from '../../control/client.ts';
 import type { ControlRequest } from '../../control/protocol.ts';
-import { type CommandContext, EX_NOPERM, EX_UNAVAILABLE, Fatal, output, print, warn } from './context.ts';
+import { type CommandContext, EX_NOPERM, EX_UNAVAILABLE, Fatal, print, warn } from './context.ts';
 import { getopt } from './getopt.ts';
 import {
   EMPTY_REPORT,
@@ -52,9 +52,9 @@ async function listQueue(context: CommandContext, form: 'report' | 'json'): Prom
   let messages = 0;
   for await (const message of readMessages(context)) {
     if (form === 'json') {
-      await write(formatJson(message));
+      print(formatJson(message));
     } else {
-      await write((messages === 0 ? reportHead(message) : '') + formatReport(message));
+      print((messages === 0 ? reportHead(message) : '') + formatReport(message));
     }
     messages++;
     octets += message.size;
@@ -91,8 +91,4 @@ export async function* asked(
     if (process.getuid?.() === 0) warn(context, `${context.dataDirectory}: ${error.message}`);
     throw new Fatal(down, EX_UNAVAILABLE);
   }
-}
-
-async function write(text: string): Promise<void> {
-  if (!output().write(text)) await new Promise((resolve) => output().once('drain', resolve));
 }

@@ -26,6 +26,7 @@ import {
   Fatal,
   defaultConfigDirectory,
   mentionsSetting,
+  pause,
   print,
 } from './context.ts';
 import { type SendmailOptions, readSendmailOptions, recipientsOf } from './sendmail-options.ts';
@@ -197,7 +198,7 @@ class MessageInput {
       if (code === 'EOF') return undefined;
       if (code !== 'EAGAIN') throw error;
       // A pipe or a terminal that somebody made non-blocking.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      pause();
       return Buffer.alloc(0);
     }
     if (length === 0) return this.#takeCarry();
