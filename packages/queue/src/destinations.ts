@@ -1,7 +1,7 @@
 // Recipients by where they go, and what a delivery's answer means for the queue.
 
 import type { Destination, QueuedRecipient } from './envelope.ts';
-import type { DeliveryResult } from './ports.ts';
+import type { DeliveryResult, ResolvedRecipient } from './ports.ts';
 
 export function groupByDestination(
   recipients: readonly QueuedRecipient[],
@@ -22,6 +22,19 @@ export function groupByDestination(
 
 export function destinationKey(destination: Destination): string {
   return `${destination.transport}\0${destination.nexthop}`;
+}
+
+/** Recipients of one message with the same key are one. */
+export function recipientKey({ address, original = address, destination, part }: ResolvedRecipient): string {
+  const { kind = '', target = '', include = '' } = part ?? {};
+  return [
+    original.toLowerCase(),
+    address.toLowerCase(),
+    destinationKey(destination),
+    kind,
+    target,
+    include,
+  ].join('\n');
 }
 
 /** POSTFIX: the service `retry` is the program error(8); Debian's `relay` logs under a name of its own. */

@@ -61,6 +61,16 @@ export interface QueuedRecipient {
   readonly sender?: string;
   /** Local recipients that passed the mail on, the last one first: each has a `Delivered-To:` of its own. */
   readonly via?: readonly string[];
+  /** One thing of what the recipient's local delivery comes to: a command, a file, the mailbox itself. */
+  readonly part?: RecipientPart;
   readonly notify?: readonly Notify[];
   readonly originalRecipient?: string;
+}
+
+/** Whose delivery knows what it means; for the queue, two recipients that differ in it are two. */
+export interface RecipientPart {
+  readonly kind: string;
+  readonly target: string;
+  /** The list (`:include:`) that named it. */
+  readonly include?: string;
 }

@@ -7,6 +7,7 @@ export type {
   Notify,
   QueueEnvelope,
   QueuedRecipient,
+  RecipientPart,
 } from './envelope.ts';
 export { QueueError } from './ports.ts';
 export type {

@@ -170,7 +170,7 @@ function reportFields(facts: NoticeFacts, settings: NoticeSettings): string[] {
         '',
         `Final-Recipient: ${type}; ${oneLine(recipient.address)}`,
         `Original-Recipient: ${original}`,
-        `Action: ${kind === 'success' && result.final !== true ? 'relayed' : ACTIONS[kind]}`,
+        `Action: ${kind === 'success' ? successAction(result) : ACTIONS[kind]}`,
         `Status: ${result.dsn}`,
         ...(result.remoteMta === undefined ? [] : [`Remote-MTA: dns; ${oneLine(result.remoteMta)}`]),
         ...fold(`Diagnostic-Code: ${wordsType}; ${oneLine(words)}`),
@@ -178,6 +178,12 @@ function reportFields(facts: NoticeFacts, settings: NoticeSettings): string[] {
       ];
     }),
   ];
+}
+
+/** RFC 3464 §2.3.3. */
+function successAction(result: DeliveryResult): string {
+  if (result.forwarded !== undefined) return 'expanded';
+  return result.final === true ? ACTIONS.success : 'relayed';
 }
 
 /** ORCPT as it was given (it is in the field's own form), else the address as the client named it. */

@@ -1,6 +1,12 @@
 // What the queue needs from the world. The composition root supplies it; tests supply fakes.
 
-import type { Destination, EnvelopeRecipient, MessageEnvelope, QueuedRecipient } from './envelope.ts';
+import type {
+  Destination,
+  EnvelopeRecipient,
+  MessageEnvelope,
+  QueuedRecipient,
+  RecipientPart,
+} from './envelope.ts';
 
 export interface QueueClock {
   /** Milliseconds since the epoch. */
@@ -16,6 +22,7 @@ export interface ResolvedRecipient {
   readonly original?: string;
   readonly sender?: string;
   readonly via?: readonly string[];
+  readonly part?: RecipientPart;
 }
 
 /**
@@ -87,6 +94,11 @@ export interface DeliveryResult {
   readonly dsnPassedOn?: boolean;
   /** It reached its mailbox here: what NOTIFY=SUCCESS asks about. */
   readonly final?: boolean;
+  /**
+   * With `sent`: these take the recipient's place, in the same transaction. An empty list is an expansion to nothing.
+   * NOTIFY=SUCCESS ends here, with a report that says "expanded" (RFC 3461 §5.2.7.2).
+   */
+  readonly forwarded?: readonly ResolvedRecipient[];
 }
 
 /** Carries a job out. A recipient it gives no result for, or a throw, counts as deferred. */

@@ -16,11 +16,15 @@ export interface QueuedMessage {
   readonly recipients: readonly QueuedRecipient[];
   /** There are recipients beyond these, to be read when these were tried. */
   readonly partial: boolean;
+  /** Where a new recipient may stand: beyond all that the message ever had since it was read. */
+  readonly nextIndex: number;
 }
 
 export interface Settlement {
   readonly id: number;
   readonly done: number[];
+  /** Takes the place of what is done. */
+  readonly added: QueuedRecipient[];
   readonly deferred: { readonly index: number; readonly dsn: string; readonly reason: string }[];
   nextAttempt?: number | null;
   attemptedAt?: number;

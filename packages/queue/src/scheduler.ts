@@ -9,10 +9,17 @@
 // failed recipient leaves the queue only after its notification is durable there.
 
 import { Dispatcher } from './dispatcher.ts';
-import { destinationKey, groupByDestination, keepFailure, noResult, programOf } from './destinations.ts';
-import type { Destination, QueuedRecipient } from './envelope.ts';
+import {
+  destinationKey,
+  groupByDestination,
+  keepFailure,
+  noResult,
+  programOf,
+  recipientKey,
+} from './destinations.ts';
+import type { Destination, Notify, QueuedRecipient } from './envelope.ts';
 import { formatDeliveryLine } from './log-lines.ts';
-import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock } from './ports.ts';
+import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock, ResolvedRecipient } from './ports.ts';
 import type { NoticeRecipient } from './notice.ts';
 import { type Notices, wantsSuccess } from './notifier.ts';
 import { nextAttempt } from './schedule.ts';
@@ -31,6 +38,10 @@ interface ActiveMessage {
   more: boolean;
   lastRecipient: number;
   held: boolean;
+  nextIndex: number;
+  /** What recipients of this message were replaced by, since it was taken up: by key, and by place. */
+  readonly forwarded: Set<string>;
+  readonly addedAt: Set<number>;
   readonly failures: NoticeRecipient[];
   readonly successes: NoticeRecipient[];
   /** Filled when these will be told of: it waited too long, or a warning is due. */
@@ -221,6 +232,7 @@ export class Scheduler {
       {
         id: message.id,
         done: [],
+        added: [],
         deferred: [],
         nextAttempt: null,
         attemptedAt: message.attemptedAt,
@@ -243,8 +255,11 @@ export class Scheduler {
       left: 0,
       taken: 0,
       more: message.partial,
-      lastRecipient: -1,
+      lastRecipient: message.recipients.at(-1)?.index ?? -1,
       held: false,
+      nextIndex: message.nextIndex,
+      forwarded: new Set(),
+      addedAt: new Set(),
       failures: [],
       successes: [],
       late: [],
@@ -263,7 +278,6 @@ export class Scheduler {
     active.left += recipients.length;
     active.taken += recipients.length;
     this.#recipients += recipients.length;
-    active.lastRecipient = recipients.at(-1)?.index ?? active.lastRecipient;
     const settings = this.#options.settings();
     for (const { destination, recipients: together } of groupByDestination(recipients)) {
       const limit = settings.transportRecipients[destination.transport] ?? settings.destinationRecipients;
@@ -354,18 +368,19 @@ export class Scheduler {
     const { log, clock, store } = this.#options;
     const { active } = job;
     const { message } = active;
-    const settlement: Settlement = { id: message.id, done: [], deferred: [], remove: false };
+    const settlement = newSettlement(active);
     const times = { arrived: message.arrivedAt, active: active.activeAt, started, ended: clock.now() };
     const softBounce = this.#options.settings().softBounce;
     const speaksOfDelay = this.#isExpired(message) || this.#warningIsDue(message);
     for (const recipient of job.recipients) {
       if (active.held && results.length === 0) break;
       const given = results.find((one) => one.index === recipient.index) ?? noResult(recipient.index);
-      const result = softBounce ? keepFailure(given) : given;
+      const result = limitForwarding(active, softBounce ? keepFailure(given) : given);
       log('info', program, formatDeliveryLine(message.queueId, recipient, result, times));
       if (result.status === 'sent') {
         settlement.done.push(recipient.index);
         active.left--;
+        settlement.added.push(...this.#replace(active, recipient, result.forwarded ?? []));
         if (wantsSuccess({ recipient, result })) active.successes.push({ recipient, result });
       } else if (result.status === 'bounced') {
         active.failures.push({ recipient, result });
@@ -376,6 +391,7 @@ export class Scheduler {
     }
     this.#dispatcher.finished(job.destination);
     active.jobs--;
+    if (settlement.added.length > 0) this.#addJobs(active, settlement.added);
     const quiet = active.failures.length + active.successes.length + active.late.length === 0;
     if (active.jobs === 0 && !active.more && quiet) {
       // The common end of a message: one write says it all.
@@ -384,6 +400,30 @@ export class Scheduler {
     }
     store.settle(settlement, false);
     if (active.jobs === 0) this.#messageTried(active);
+  }
+
+  /** The rows that stand for a recipient that was forwarded; what it was forwarded to before is left out. */
+  #replace(
+    active: ActiveMessage,
+    { original, notify, originalRecipient }: QueuedRecipient,
+    forwarded: readonly ResolvedRecipient[],
+  ): QueuedRecipient[] {
+    const rows: QueuedRecipient[] = [];
+    for (const resolved of forwarded) {
+      const given = { ...resolved, original: resolved.original ?? original };
+      const key = recipientKey(given);
+      if (active.forwarded.has(key)) continue;
+      active.forwarded.add(key);
+      const index = active.nextIndex++;
+      active.addedAt.add(index);
+      rows.push({
+        ...given,
+        index,
+        ...(notify === undefined ? {} : { notify: withoutSuccess(notify) }),
+        ...(originalRecipient === undefined ? {} : { originalRecipient }),
+      });
+    }
+    return rows;
   }
 
   /** All recipients in memory were tried (or there were none): read on, or end the attempt. */
@@ -404,7 +444,12 @@ export class Scheduler {
     const more = await this.#options.store.readMore(active.message.id, active.lastRecipient);
     if (more !== undefined) {
       active.more = more.partial;
-      this.#addJobs(active, more.recipients);
+      active.lastRecipient = more.recipients.at(-1)?.index ?? active.lastRecipient;
+      // Those that came to be meanwhile stand at the end, and were seen to already.
+      this.#addJobs(
+        active,
+        more.recipients.filter(({ index }) => !active.addedAt.has(index)),
+      );
     }
     if (active.jobs === 0) this.#endAttempt(active);
     this.#pump();
@@ -489,10 +534,26 @@ export class Scheduler {
   }
 }
 
+/** Recipients that one message may be forwarded to while it is active. POSTFIX: has no bound. */
+const MAX_FORWARDED = 10_000;
+
+function limitForwarding(active: ActiveMessage, result: DeliveryResult): DeliveryResult {
+  const { forwarded } = result;
+  if (forwarded === undefined || active.forwarded.size + forwarded.length <= MAX_FORWARDED) return result;
+  const text = `mail is forwarded to more than ${MAX_FORWARDED} recipients`;
+  return { index: result.index, status: 'deferred', dsn: '4.6.0', text };
+}
+
+/** RFC 3461 §5.2.7: success was reported where the mail was forwarded. */
+function withoutSuccess(notify: readonly Notify[]): readonly Notify[] {
+  const rest = notify.filter((word) => word !== 'SUCCESS');
+  return rest.length === 0 ? ['NEVER'] : rest;
+}
+
 const NO_NOTICES: Notices = { failures: [], delays: [], successes: [] };
 
 function newSettlement({ message }: ActiveMessage): Settlement {
-  return { id: message.id, done: [], deferred: [], remove: false };
+  return { id: message.id, done: [], added: [], deferred: [], remove: false };
 }
 
 function describe(error: unknown): string {

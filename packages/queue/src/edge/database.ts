@@ -11,7 +11,15 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, unlinkSync } fr
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { SPOOL_FOLDER, RECIPIENT_WINDOW } from './protocol.ts';
-import type { AcceptWrite, QueueCounts, Read, SettleWrite, StoredMessage, Write } from './protocol.ts';
+import type {
+  AcceptWrite,
+  QueueCounts,
+  Read,
+  SettleWrite,
+  StoredMessage,
+  StoredRecipient,
+  Write,
+} from './protocol.ts';
 
 const DATABASE_FILE = 'queue.db';
 const SCHEMA_VERSION = 1;
@@ -103,6 +111,9 @@ function prepareStatements(database: Database.Database) {
     message: database.prepare<[number], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ?`),
     recipients: database.prepare<[number, number, number], RecipientRow>(
       `SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? AND place > ? ORDER BY place LIMIT ?`,
+    ),
+    lastPlace: database.prepare<[number], { place: number }>(
+      'SELECT place FROM recipients WHERE message = ? ORDER BY place DESC LIMIT 1',
     ),
     body: database.prepare<[number], { octets: Buffer }>('SELECT octets FROM bodies WHERE message = ?'),
     counts: database.prepare<[], QueueCounts>(
@@ -238,10 +249,7 @@ export class QueueDatabase {
     const { id, queueId, arrivedAt, sender, envelope, size, spool, nextAttempt } = write;
     statements.insertMessage.run(id, queueId, arrivedAt, sender, envelope, size, spool, nextAttempt);
     if (write.held === true) statements.hold.run(1, nextAttempt, id);
-    for (const recipient of write.recipients) {
-      const { index, address, original, transport, nexthop, details } = recipient;
-      statements.insertRecipient.run(id, index, address, original, transport, nexthop, details);
-    }
+    this.#insertRecipients(id, write.recipients);
     if (spool === null) {
       const octets = bodies?.subarray(write.offset, write.offset + write.length) ?? new Uint8Array(0);
       statements.insertBody.run(id, Buffer.from(octets.buffer, octets.byteOffset, octets.length));
@@ -253,6 +261,7 @@ export class QueueDatabase {
       this.#remove(write.id, strays);
       return;
     }
+    this.#insertRecipients(write.id, write.added);
     for (const index of write.done) this.#statements.deleteRecipient.run(write.id, index);
     for (const { index, dsn, reason } of write.deferred) {
       this.#statements.deferRecipient.run(dsn, reason, write.id, index);
@@ -260,6 +269,11 @@ export class QueueDatabase {
     if (write.nextAttempt !== undefined) {
       this.#statements.deferMessage.run(write.nextAttempt, write.attemptedAt ?? 0, write.id);
     }
+  }
+
+  #insertRecipients(id: number, recipients: readonly StoredRecipient[]): void {
+    for (const { index, address, original, transport, nexthop, details } of recipients)
+      this.#statements.insertRecipient.run(id, index, address, original, transport, nexthop, details);
   }
 
   #remove(id: number, strays: string[]): void {
@@ -296,6 +310,7 @@ export class QueueDatabase {
       attemptedAt: row.attempted_at,
       recipients: rows.slice(0, RECIPIENT_WINDOW).map(({ place, ...rest }) => ({ index: place, ...rest })),
       partial: rows.length > RECIPIENT_WINDOW,
+      nextIndex: (this.#statements.lastPlace.get(row.id)?.place ?? -1) + 1,
     };
   }
 

@@ -3,6 +3,7 @@
 
 import { findMessageId } from '../message-id.ts';
 import { formatQueueId } from '../queue-id.ts';
+import { recipientKey } from '../destinations.ts';
 import { QueueError } from '../ports.ts';
 import type { QueueClock, Resolution, Resolve } from '../ports.ts';
 import type { EnvelopeRecipient, MessageEnvelope, QueueEnvelope, QueuedRecipient } from '../envelope.ts';
@@ -151,6 +152,7 @@ export class MessageIntake {
       spool: octets === undefined ? this.queueId : null,
       recipients,
       partial: false,
+      nextIndex: recipients.length,
     };
     // The client's reply goes out before the delivery begins.
     setImmediate(() => scheduler.admit(message, octets));
@@ -187,10 +189,12 @@ async function resolveAll(
     }
     if (resolution.kind !== 'expanded') return new QueueError(resolution.kind, resolution.reason);
     const { notify, originalRecipient } = recipient;
-    for (const { address, destination, original = recipient.address, sender, via } of resolution.recipients) {
+    for (const resolved of resolution.recipients) {
+      const { address, destination, original = recipient.address, sender, via, part } = resolved;
       // POSTFIX: cleanup drops duplicates after expansion, but keeps addresses apart that the client named
-      // apart: each copy says in X-Original-To which one it came for (enable_original_recipient).
-      const key = `${original.toLowerCase()}\n${address.toLowerCase()}`;
+      // apart: each copy says in X-Original-To which one it came for (enable_original_recipient). What one alias
+      // comes to has one address and goes to different places.
+      const key = recipientKey({ ...resolved, original });
       if (seen.has(key)) continue;
       seen.add(key);
       recipients.push({
@@ -200,6 +204,7 @@ async function resolveAll(
         destination,
         ...(sender === undefined ? {} : { sender }),
         ...(via === undefined ? {} : { via }),
+        ...(part === undefined ? {} : { part }),
         ...(notify === undefined ? {} : { notify }),
         ...(originalRecipient === undefined ? {} : { originalRecipient }),
       });
@@ -208,7 +213,7 @@ async function resolveAll(
   return recipients;
 }
 
-function storedRecipient(recipient: QueuedRecipient): StoredRecipient {
+export function storedRecipient(recipient: QueuedRecipient): StoredRecipient {
   const { index, address, original, destination, ...details } = recipient;
   return {
     index,

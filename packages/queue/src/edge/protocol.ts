@@ -41,6 +41,8 @@ export interface SettleWrite {
   readonly kind: 'settle';
   readonly id: number;
   done: number[];
+  /** New recipients, written before anything else of this. */
+  added: StoredRecipient[];
   deferred: { readonly index: number; readonly dsn: string; readonly reason: string }[];
   /** A time once the attempt is over and recipients are left; null when it is taken up again. */
   nextAttempt?: number | null;
@@ -74,6 +76,8 @@ export interface StoredMessage {
   })[];
   /** More recipients than the window took. */
   readonly partial: boolean;
+  /** One more than the last recipient's place. */
+  readonly nextIndex: number;
 }
 
 /** A place in the order of next attempts. */

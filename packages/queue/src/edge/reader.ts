@@ -2,16 +2,18 @@
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MessageEnvelope, Notify, QueuedRecipient } from '../envelope.ts';
+import type { MessageEnvelope, Notify, QueuedRecipient, RecipientPart } from '../envelope.ts';
 import type { MessageBody, Route } from '../ports.ts';
 import type { DueWindow, QueuedMessage, ScheduleStore, Settlement } from '../schedule-store.ts';
 import type { QueueCounts, StoredMessage, StoredRecipient } from './protocol.ts';
+import { storedRecipient } from './intake.ts';
 import { spooledBody } from './spool.ts';
 import type { QueueStore } from './store.ts';
 
 export interface RecipientDetails {
   readonly sender?: string;
   readonly via?: readonly string[];
+  readonly part?: RecipientPart;
   readonly notify?: readonly Notify[];
   readonly originalRecipient?: string;
 }
@@ -35,7 +37,8 @@ export class QueueReader implements ScheduleStore {
   }
 
   settle(settlement: Settlement, spooled: boolean): void {
-    this.#store.settle({ kind: 'settle', ...settlement }, spooled);
+    const added = settlement.added.map(storedRecipient);
+    this.#store.settle({ kind: 'settle', ...settlement, added }, spooled);
   }
 
   async readDue(query: Parameters<ScheduleStore['readDue']>[0]): Promise<DueWindow> {
@@ -103,6 +106,7 @@ export class QueueReader implements ScheduleStore {
           ? stored
           : await Promise.all(stored.map((recipient) => this.#routed(recipient, envelope))),
       partial: row.partial,
+      nextIndex: row.nextIndex,
     };
   }
 

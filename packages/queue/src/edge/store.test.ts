@@ -28,7 +28,14 @@ const accept = (id: number) =>
     recipients: [],
   }) as const;
 const octets = new Uint8Array(1);
-const settle = (id: number): SettleWrite => ({ kind: 'settle', id, done: [0], deferred: [], remove: true });
+const settle = (id: number): SettleWrite => ({
+  kind: 'settle',
+  id,
+  done: [0],
+  added: [],
+  deferred: [],
+  remove: true,
+});
 
 /** A thread that answers `ready` and then does as `onMessage` says. */
 function makeThread(onMessage: (message: ToThread, answer: (value: unknown) => void) => void): URL {

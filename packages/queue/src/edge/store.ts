@@ -241,6 +241,7 @@ export class QueueStore {
       return;
     }
     known.done.push(...write.done);
+    known.added.push(...write.added);
     known.deferred.push(...write.deferred);
     if (write.nextAttempt !== undefined) known.nextAttempt = write.nextAttempt;
     if (write.attemptedAt !== undefined) known.attemptedAt = write.attemptedAt;
