@@ -1,6 +1,7 @@
 // Mail that leaves: the daemon against scripted servers on loopback addresses. Each case ends in the right state of
 // the queue, the right log line and, where it failed for good, in a notification in the sender's mailbox.
 
+import { createHash, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -16,6 +17,15 @@ import { describeAsRoot } from '../support/use-world.ts';
 import { type OurWorld, TestBed, startOurs } from '../support/world.ts';
 
 const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** What is wrong with a zone for DANE. */
+interface Zone {
+  readonly wrong?: true;
+  readonly insecure?: true;
+  readonly stripped?: true;
+  readonly usage?: number;
+  readonly fault?: 'servfail';
+}
 
 describeAsRoot('mail to other machines', () => {
   let bed: TestBed;
@@ -92,9 +102,12 @@ describeAsRoot('mail to other machines', () => {
       `lmtp.example lmtp:unix:${lmtpPath}\nerror.example error:5.1.2 gone for good\nauth.example smtp:[127.66.1.1]:${port}\n` +
         'toown.example smtp:[127.0.0.1]:1\n',
     );
+    const fingerprint = new X509Certificate(fs.readFileSync(certificate.certFile)).fingerprint256;
     const policy = write(
       'policy',
-      'encrypt.example encrypt\nverify.example verify\nsecure.example secure match=mx.trusted.example\ntrusted.example secure match=mx.trusted.example\nstripped.example encrypt\nplain.example none\n',
+      `anchor.example secure tafile=${certificate.certFile} match=mx.trusted.example\n` +
+        `.print.example fingerprint match=${fingerprint}\n.dane.example dane\n.dane-only.example dane-only\n` +
+        'encrypt.example encrypt\nverify.example verify\nsecure.example secure match=mx.trusted.example\ntrusted.example secure match=mx.trusted.example\nstripped.example encrypt\nplain.example none\n',
     );
     // As passwords are kept: for root's eyes alone.
     const passwords = write('passwords', `[127.66.1.1]:${port} smarty:secret\n`, 0o600);
@@ -116,6 +129,8 @@ describeAsRoot('mail to other machines', () => {
           `smtp_tls_policy_maps = ${policy}`,
           `smtp_tls_CAfile = ${certificate.certFile}`,
           'smtp_tls_loglevel = 1',
+          'smtp_dns_support_level = dnssec',
+          'smtp_tls_fingerprint_digest = sha256',
           'smtp_sasl_auth_enable = yes',
           'smtp_sasl_security_options = noanonymous',
           `smtp_sasl_password_maps = ${passwords}`,
@@ -314,6 +329,74 @@ describeAsRoot('mail to other machines', () => {
     expect(await fate(id, `a@${name}`)).toMatch(expected);
     expect(mx.lines.includes('STARTTLS')).toBe(secured);
     expect(mx.taken).toHaveLength(String(expected).includes('sent') ? 1 : 0);
+  });
+
+  /** The certificate's key as a TLSA record; `wrong`: another's. */
+  function tlsaOf(files: CertificateFiles, usage: number, wrong = false): string {
+    const key = new X509Certificate(fs.readFileSync(files.certFile)).publicKey;
+    const digest = createHash('sha256').update(key.export({ type: 'spki', format: 'der' }));
+    if (wrong) digest.update('wrong');
+    return `0${usage}0101${digest.digest('hex')}`;
+  }
+
+  it.each<[name: string, row: 'dane' | 'dane-only', zone: Zone, expected: RegExp, verified: boolean]>([
+    ['right', 'dane', {}, /status=sent/, true],
+    ['right-only', 'dane-only', {}, /status=sent/, true],
+    [
+      'wrong',
+      'dane',
+      { wrong: true },
+      /dsn=4\.7\.5, status=deferred \(Server certificate not trusted\)/,
+      false,
+    ],
+    ['unsigned', 'dane', { insecure: true }, /status=sent/, false],
+    [
+      'unsigned-only',
+      'dane-only',
+      { insecure: true },
+      /dsn=4\.7\.5, status=deferred .*dane-only is required/,
+      false,
+    ],
+    ['pkix', 'dane', { usage: 1 }, /status=sent/, false],
+    ['stripped', 'dane', { stripped: true }, /dsn=4\.7\.4, .*TLS is required, but was not offered/, false],
+    ['servfail', 'dane', { fault: 'servfail' }, /dsn=4\.7\.5, status=deferred \(TLSA lookup error/, false],
+  ])('DANE: %s', async (name, row, zone, expected, verified) => {
+    const domainName = `${name}.${row}.example`;
+    const files = makeCertificate(bed.newFolder('dane'), 'wrong-name.example');
+    const mx = await domain(domainName, zone.stripped === true ? {} : { certificate: files });
+    const secure = zone.insecure !== true;
+    bed.dns.set({
+      [domainName]: { mx: [[10, `mx.${domainName}`]], secure },
+      [`mx.${domainName}`]: { a: [`127.66.0.${octet}`], secure },
+      [`_${port}._tcp.mx.${domainName}`]: {
+        tlsa: [tlsaOf(files, zone.usage ?? 3, zone.wrong)],
+        secure,
+        ...(zone.fault === undefined ? {} : { fault: zone.fault }),
+      },
+    });
+    const id = await send(`a@${domainName}`);
+    expect(await fate(id, `a@${domainName}`)).toMatch(expected);
+    expect(mx.taken).toHaveLength(String(expected).includes('sent') ? 1 : 0);
+    const line = new RegExp(`Verified TLS connection established to mx\\.${escape(domainName)}`);
+    expect(line.test(ours.daemon.log)).toBe(verified);
+    expect(notices(id)).toEqual([]);
+  });
+
+  it.each([
+    ['own', /status=sent/],
+    ['other', /dsn=4\.7\.5, status=deferred \(Server certificate not verified\)/],
+  ] as const)('fingerprint: the %s certificate', async (which, expected) => {
+    const other = makeCertificate(bed.newFolder('print'), 'x.example');
+    await domain(`${which}.print.example`, { certificate: which === 'own' ? certificate : other });
+    const id = await send(`a@${which}.print.example`);
+    expect(await fate(id, `a@${which}.print.example`)).toMatch(expected);
+  });
+
+  it('trust anchors of a file count alone, by a table', async () => {
+    const mx = await domain('anchor.example', { certificate });
+    const id = await send('a@anchor.example');
+    expect(await fate(id, 'a@anchor.example')).toMatch(/status=sent/);
+    expect(mx.taken).toHaveLength(1);
   });
 
   it('goes on without TLS where that is allowed and the handshake fails', async () => {

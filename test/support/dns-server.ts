@@ -15,9 +15,16 @@ export interface NameRecords {
   readonly txt?: readonly string[];
   /** Hex octets of usage, selector, matching type and data. */
   readonly tlsa?: readonly string[];
+  /** The name is another's (RFC 1034 §3.6.2). */
+  readonly cname?: string;
+  /** Answers carry the AD bit, as a validating resolver's do for a signed zone. */
+  readonly secure?: boolean;
   /** Answers SERVFAIL, or nothing at all, to any question. */
   readonly fault?: 'servfail' | 'silence';
 }
+
+const CNAME = 5;
+const MAX_CNAMES = 8;
 
 export type Zone = Readonly<Record<string, NameRecords>>;
 
@@ -189,31 +196,45 @@ export class DnsServer {
     const question = readQuestion(query);
     if (question === undefined) return undefined;
     this.questions.push({ name: question.name, type: question.type });
-    const records = this.#zone.get(question.name);
-    if (records?.fault === 'silence') return undefined;
+    const asked = this.#zone.get(question.name);
+    if (asked?.fault === 'silence') return undefined;
+    const aliases: string[] = [];
+    let owner = question.name;
+    let secure = asked?.secure === true;
+    let records = asked;
+    while (records?.cname !== undefined && aliases.length < MAX_CNAMES) {
+      aliases.push(owner);
+      owner = records.cname.toLowerCase();
+      records = this.#zone.get(owner);
+      secure &&= records?.secure === true;
+    }
     const type = TYPES[question.type];
     const data = records === undefined || type === undefined ? [] : encodeRecords(records, type);
     // A name exists when it or one below it does (RFC 8020).
-    const exists =
-      records !== undefined || [...this.#zone.keys()].some((name) => name.endsWith(`.${question.name}`));
+    const exists = records !== undefined || [...this.#zone.keys()].some((name) => name.endsWith(`.${owner}`));
     const rcode = records?.fault === 'servfail' ? RCODE.servfail : exists ? RCODE.ok : RCODE.nxdomain;
     const header = Buffer.alloc(12);
     query.copy(header, 0, 0, 2);
-    // Response, authoritative, recursion as asked and available.
-    header.writeUInt16BE(0x8480 | (query.readUInt16BE(2) & 0x0100) | rcode, 2);
+    // Response, authoritative, recursion as asked and available; AD for who understands it (RFC 6840 §5.7).
+    const authentic = secure && (query.readUInt16BE(2) & 0x0020) !== 0 ? 0x0020 : 0;
+    header.writeUInt16BE(0x8480 | (query.readUInt16BE(2) & 0x0100) | authentic | rcode, 2);
     header.writeUInt16BE(1, 4);
-    header.writeUInt16BE(data.length, 6);
-    const answers = data.map((rdata) => {
-      const head = Buffer.alloc(12);
-      head.writeUInt16BE(0xc00c, 0);
-      head.writeUInt16BE(question.type, 2);
-      head.writeUInt16BE(1, 4);
-      head.writeUInt32BE(ANSWER_TTL, 6);
-      head.writeUInt16BE(rdata.length, 10);
-      return Buffer.concat([head, rdata]);
-    });
+    header.writeUInt16BE(aliases.length + data.length, 6);
+    const answers = [
+      ...aliases.map((name) => encodeAnswer(name, CNAME, encodeName(this.#zone.get(name)?.cname ?? ''))),
+      ...data.map((rdata) => encodeAnswer(owner, question.type, rdata)),
+    ];
     return Buffer.concat([header, query.subarray(12, question.end), ...answers]);
   }
+}
+
+function encodeAnswer(owner: string, type: number, rdata: Buffer): Buffer {
+  const head = Buffer.alloc(10);
+  head.writeUInt16BE(type, 0);
+  head.writeUInt16BE(1, 2);
+  head.writeUInt32BE(ANSWER_TTL, 4);
+  head.writeUInt16BE(rdata.length, 8);
+  return Buffer.concat([encodeName(owner), head, rdata]);
 }
 
 function truncated(answer: Buffer): Buffer {

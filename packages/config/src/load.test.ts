@@ -96,7 +96,8 @@ describe('refusals and notices', () => {
     ['smtpd_client_restrictions = reject_unknown_clnt', 'refuse', 'reject_unknown_clnt'],
     ['smtpd_sender_restrictions =\n  permit_mynetworks,\n  check_sender_access', 'refuse', ':26: '],
     ['transport_maps = ldap:/x', 'refuse', 'ldap'],
-    ['smtp_tls_security_level = dane', 'refuse', 'cannot be kept'],
+    ['smtp_tls_security_level = dane', 'refuse', 'smtp_dns_support_level = dnssec'],
+    ['smtp_tls_security_level = always', 'refuse', 'no level of TLS security'],
     ['smtp_generic_maps = hash:/x', 'notice', 'without being changed'],
     ['virtual_alias_maps = ldap:/etc/ldap.cf', 'refuse', 'ldap'],
     ['mynetworks = 10.0.0/8', 'refuse', '10.0.0'],
@@ -113,6 +114,9 @@ describe('refusals and notices', () => {
     expect(last.startsWith(severity)).toBe(true);
     expect(last).toContain(words);
   });
+
+  it('says nothing about DANE with all it needs', () =>
+    expect(added('smtp_tls_security_level = dane\nsmtp_dns_support_level = dnssec\n')).toEqual([]));
 
   it('says nothing about the administrator’s own names', () => {
     expect(added('my_limit = 20\nsmtpd_recipient_limit = $my_limit\n')).toEqual([]);

@@ -114,8 +114,12 @@ function readSecretTables({ postfix, master }: LoadedConfiguration): SecretTable
         const parsed: TableSpec | string = parseTableSpec(spec);
         if (typeof parsed !== 'string' && parsed.kind === 'file') paths.add(parsed.path);
       }
-      const key = settings.string(`${protocol}_tls_key_file`);
-      if (key !== '' && key !== 'none') paths.add(key);
+      const keys = [
+        settings.string(`${protocol}_tls_key_file`),
+        settings.string(`${protocol}_tls_eckey_file`),
+        ...settings.list(`${protocol}_tls_chain_files`),
+      ];
+      for (const key of keys) if (key !== '' && key !== 'none') paths.add(key);
     }
   }
   return [...paths].flatMap((path) => {

@@ -12,6 +12,10 @@ export type { OutboundBody, OutboundMessage, OutboundRecipient } from './client/
 export { encodeXtext } from './client/message.ts';
 export { findHosts, parseNextHop, parsePort } from './client/next-hop.ts';
 export { type LevelReading, parseTlsLevel } from './client/tls-policy.ts';
+export type { SecureDns } from './client/dane.ts';
+export type { TlsaRecord } from './client/dns-message.ts';
+export { type TlsWish, tlsRange } from './client/tls-versions.ts';
+export { anchorsOf } from './client/trust-anchors.ts';
 export {
   type Route,
   type TransportRules,

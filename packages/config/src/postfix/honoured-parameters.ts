@@ -42,7 +42,8 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   delivery: `home_mailbox local_transport mailbox_transport`,
   sending: `default_transport proxy_interfaces relay_transport relayhost sender_dependent_default_transport_maps
     sender_dependent_relayhost_maps smtp_discard_ehlo_keywords smtp_helo_name smtp_helo_timeout smtp_never_send_ehlo
-    lmtp_discard_lhlo_keywords lmtp_lhlo_name lmtp_lhlo_timeout transport_maps virtual_transport`,
+    lmtp_discard_lhlo_keywords lmtp_lhlo_name lmtp_lhlo_timeout transport_maps virtual_transport
+    smtp_tls_dane_insecure_mx_policy tls_append_default_CA`,
   notices: `2bounce_notice_recipient bounce_notice_recipient bounce_queue_lifetime bounce_size_limit
     delay_notice_recipient delay_warning_time double_bounce_sender maximal_queue_lifetime notify_classes`,
   queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
@@ -61,7 +62,9 @@ const sendingTwins = `address_preference bind_address bind_address6 connect_time
   skip_quit_response starttls_timeout tcp_port tls_CAfile tls_CApath tls_cert_file
   tls_enforce_peername tls_key_file tls_loglevel tls_note_starttls_offer tls_policy_maps
   tls_secure_cert_match tls_security_level tls_servername tls_verify_cert_match tls_wrappermode
-  use_tls`;
+  dns_support_level tls_chain_files tls_ciphers tls_eccert_file tls_eckey_file tls_exclude_ciphers
+  tls_fingerprint_cert_match tls_fingerprint_digest tls_force_insecure_host_tlsa_lookup tls_mandatory_ciphers
+  tls_mandatory_exclude_ciphers tls_mandatory_protocols tls_protocols tls_trust_anchor_file use_tls`;
 
 export const honouredParameters: ReadonlySet<string> = new Set([
   ...Object.values(honouredByGroup).flatMap((names) => names.split(/\s+/)),
@@ -106,10 +109,6 @@ const GROUPS: readonly Group[] = [
   {
     names: /^(mailbox_size_limit|mail_spool_directory)$/,
     message: 'this concerns mbox files, which are not written',
-  },
-  {
-    names: /^(smtp|lmtp)_tls_(mandatory_)?(protocols|ciphers|exclude_ciphers)$/,
-    message: 'TLS 1.2 or newer with safe ciphers is what is spoken',
   },
   {
     names: /^(smtp|lmtp)_(tls_session_cache|sasl_type|sasl_path)/,

@@ -182,17 +182,36 @@ function openArgument({ word, argument, origin }: Restriction, tables: TableRegi
   tables.open(argument, { parameter: word, origin });
 }
 
-/** Levels that the sending side can keep. Less than what was asked for must not pass unnoticed. */
-const TLS_LEVELS: ReadonlySet<string> = new Set(['', 'none', 'may', 'encrypt', 'verify', 'secure']);
+/** Levels that the sending side knows. Less than what was asked for must not pass unnoticed. */
+const TLS_LEVELS: ReadonlySet<string> = new Set([
+  '',
+  'none',
+  'may',
+  'encrypt',
+  'fingerprint',
+  'dane',
+  'dane-only',
+  'verify',
+  'secure',
+]);
 
 function checkSendingTls(settings: PostfixSettings): readonly Problem[] {
-  return ['smtp_tls_security_level', 'lmtp_tls_security_level'].flatMap((name) => {
+  return (['smtp', 'lmtp'] as const).flatMap((protocol) => {
+    const name = `${protocol}_tls_security_level`;
     const value = settings.string(name);
     const origin = settings.origin(name);
-    if (origin === undefined || TLS_LEVELS.has(value.toLowerCase())) return [];
-    const message =
-      'this level cannot be kept, so the server does not start; none, may, encrypt, verify and secure can';
-    return [refuse(origin, { name, value, message })];
+    const level = value.toLowerCase();
+    if (origin === undefined) return [];
+    if (!TLS_LEVELS.has(level)) {
+      const message = `this is no level of TLS security; these are: ${[...TLS_LEVELS].join(' ').trim()}`;
+      return [refuse(origin, { name, value, message })];
+    }
+    // POSTFIX: would start, and keep every message waiting.
+    if (level.startsWith('dane') && settings.string(`${protocol}_dns_support_level`) !== 'dnssec') {
+      const message = `no mail would leave: it needs ${protocol}_dns_support_level = dnssec, and a validating resolver on this machine`;
+      return [refuse(origin, { name, value, message })];
+    }
+    return [];
   });
 }
 

@@ -26,6 +26,7 @@ import {
   type SendService,
   SmtpListenerServer,
   openDns,
+  openSecureDns,
 } from '@postcote/smtp/edge';
 import type { Log } from '@postcote/wire';
 import { DeliveryClient } from '../delivery/client.ts';
@@ -207,7 +208,15 @@ export class Front {
     const { listeners, queueDirectory, authSocket } = this.#start;
     const dns = openDns(dnsServers());
     const sender = new MailSender(
-      { dns, random: Math.random, isOwnAddress: (address) => this.#settled.own.has(address) },
+      {
+        dns,
+        secureDns: openSecureDns({
+          ...dnsServers(),
+          doubt: (text) => this.#log('warn', 'postfix/smtp', text),
+        }),
+        random: Math.random,
+        isOwnAddress: (address) => this.#settled.own.has(address),
+      },
       this.#log,
     );
     this.#sender = sender;

@@ -1,7 +1,8 @@
 // main.cf and master.cf → the services that send mail: each row of master.cf that runs smtp or lmtp, with its own
 // settings, tables and TLS context; and the rules by which an address gets one of them.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { getHashes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { PostfixSettings, TableRegistry } from '@postcote/config';
 import type { LoadedConfiguration } from '@postcote/config/edge';
 import {
@@ -13,7 +14,8 @@ import {
   parsePort,
   parseTlsLevel,
 } from '@postcote/smtp';
-import { type SendService, makeClientContext } from '@postcote/smtp/edge';
+import { type SendService } from '@postcote/smtp/edge';
+import { tlsPartsOf } from './send-tls.ts';
 
 /** Without a master.cf there are those that every installation has. */
 const USUAL: readonly (readonly [name: string, command: 'smtp' | 'lmtp'])[] = [
@@ -62,7 +64,7 @@ function makeService(
   const passwordMaps = table('sasl_password_maps');
   return {
     settings: clientSettingsOf(s, command),
-    secureContext: makeClientContext(tlsFilesOf(s, command, read)),
+    ...tlsPartsOf(s, command, read),
     program,
     ...(tlsPolicyMaps === undefined ? {} : { tlsPolicyMaps }),
     ...(passwordMaps === undefined ? {} : { passwordMaps }),
@@ -121,6 +123,21 @@ function clientSettingsOf(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): Client
     tlsNoteOffer: s.bool(name('tls_note_starttls_offer')),
     tlsWrappermode: s.bool(name('tls_wrappermode')),
     tlsServername: s.string(name('tls_servername')),
+    tlsProtocols: s.string(name('tls_protocols')),
+    tlsMandatoryProtocols: s.string(name('tls_mandatory_protocols')),
+    tlsCiphers: s.string(name('tls_ciphers')),
+    tlsMandatoryCiphers: s.string(name('tls_mandatory_ciphers')),
+    tlsExcludeCiphers: s.string(name('tls_exclude_ciphers')),
+    tlsMandatoryExcludeCiphers: s.string(name('tls_mandatory_exclude_ciphers')),
+    tlsFingerprints: s
+      .string(name('tls_fingerprint_cert_match'))
+      .split(/[\s,|]+/)
+      .filter((print) => print !== ''),
+    tlsFingerprintDigest: digestOf(s.string(name('tls_fingerprint_digest'))),
+    tlsTrustAnchorFiles: s.list(name('tls_trust_anchor_file')),
+    tlsDaneInsecureMxPolicy: insecureMxPolicy(s),
+    tlsForceInsecureHostLookup: s.bool(name('tls_force_insecure_host_tlsa_lookup')),
+    dnsSupport: dnsSupportOf(s.string(name('dns_support_level'))),
     saslEnabled: s.bool(name('sasl_auth_enable')),
     saslSecurityOptions: words(s.list(name('sasl_security_options'))),
     saslTlsSecurityOptions: words(s.list(name('sasl_tls_security_options'))),
@@ -152,44 +169,36 @@ function familiesOf(items: readonly string[]): ReadonlySet<4 | 6> {
 const preferenceOf = (text: string): ClientSettings['addressPreference'] =>
   text === 'ipv4' || text === 'ipv6' ? text : 'any';
 
+/** Throws for one that this machine's OpenSSL does not know. */
+function digestOf(name: string): string {
+  const digest = name.toLowerCase();
+  if (getHashes().includes(digest)) return digest;
+  throw new Error(`the fingerprint digest "${name}" is unknown`);
+}
+
+function insecureMxPolicy(s: PostfixSettings): ClientSettings['tlsDaneInsecureMxPolicy'] {
+  const word = s.string('smtp_tls_dane_insecure_mx_policy');
+  if (word === 'dane' || word === 'encrypt' || word === 'may') return word;
+  throw new Error(`smtp_tls_dane_insecure_mx_policy = ${word} is none of dane, encrypt and may`);
+}
+
+function dnsSupportOf(word: string): ClientSettings['dnsSupport'] {
+  if (word === '') return 'enabled';
+  if (word === 'disabled' || word === 'enabled' || word === 'dnssec') return word;
+  throw new Error(`smtp_dns_support_level = ${word} is none of disabled, enabled and dnssec`);
+}
+
 /** POSTFIX: the level overrides `smtp_use_tls` and `smtp_enforce_tls`; the latter with `smtp_tls_enforce_peername`. */
 function clientTlsLevel(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): TlsLevel {
   const written = s.string(`${protocol}_tls_security_level`);
   if (written !== '') {
     const reading = parseTlsLevel(written);
     if (reading.kind === 'level') return reading.level;
-    throw new Error(`${protocol}_tls_security_level = ${written} is not supported`);
+    throw new Error(`${protocol}_tls_security_level = ${written} is no level of TLS security`);
   }
   if (s.bool(`${protocol}_enforce_tls`))
     return s.bool(`${protocol}_tls_enforce_peername`) ? 'verify' : 'encrypt';
   return s.bool(`${protocol}_use_tls`) ? 'may' : 'none';
-}
-
-function tlsFilesOf(
-  s: PostfixSettings,
-  protocol: 'smtp' | 'lmtp',
-  read: (path: string) => string,
-): { readonly ca: readonly string[]; readonly certificate?: string; readonly key?: string } {
-  const file = s.string(`${protocol}_tls_CAfile`);
-  const folder = s.string(`${protocol}_tls_CApath`);
-  const ca = [...(file === '' ? [] : [read(file)]), ...certificatesIn(folder)];
-  const certificateFile = s.string(`${protocol}_tls_cert_file`);
-  if (certificateFile === '' || certificateFile === 'none') return { ca };
-  const keyFile = s.string(`${protocol}_tls_key_file`) || certificateFile;
-  return { ca, certificate: read(certificateFile), key: read(keyFile) };
-}
-
-/** OpenSSL looks for `HASH.N`; other names beside them are other programs'. */
-function certificatesIn(folder: string): string[] {
-  if (folder === '') return [];
-  return readdirSync(folder).flatMap((name) => {
-    if (!/^[0-9a-f]{8}\.[0-9]+$/.test(name)) return [];
-    try {
-      return [readFileSync(`${folder}/${name}`, 'utf8')];
-    } catch {
-      return [];
-    }
-  });
 }
 
 export function transportRulesOf({ postfix: s, tables }: LoadedConfiguration): TransportRules {

@@ -1,7 +1,15 @@
 // What the sending side is set to: main.cf's smtp_… (or lmtp_…) parameters with one service's overrides, as values.
 // Times are milliseconds.
 
-export type TlsLevel = 'none' | 'may' | 'encrypt' | 'verify' | 'secure';
+export type TlsLevel =
+  | 'none'
+  | 'may'
+  | 'encrypt'
+  | 'fingerprint'
+  | 'dane'
+  | 'dane-only'
+  | 'verify'
+  | 'secure';
 
 export interface PhaseTimeouts {
   readonly connect: number;
@@ -51,6 +59,22 @@ export interface ClientSettings {
   readonly tlsNoteOffer: boolean;
   readonly tlsWrappermode: boolean;
   readonly tlsServername: string;
+  /** smtp_tls_protocols, smtp_tls_ciphers, smtp_tls_exclude_ciphers and their mandatory_ kin. */
+  readonly tlsProtocols: string;
+  readonly tlsMandatoryProtocols: string;
+  readonly tlsCiphers: string;
+  readonly tlsMandatoryCiphers: string;
+  readonly tlsExcludeCiphers: string;
+  readonly tlsMandatoryExcludeCiphers: string;
+  /** smtp_tls_fingerprint_cert_match, smtp_tls_fingerprint_digest. */
+  readonly tlsFingerprints: readonly string[];
+  readonly tlsFingerprintDigest: string;
+  readonly tlsTrustAnchorFiles: readonly string[];
+  /** smtp_tls_dane_insecure_mx_policy, smtp_tls_force_insecure_host_tlsa_lookup. */
+  readonly tlsDaneInsecureMxPolicy: 'dane' | 'encrypt' | 'may';
+  readonly tlsForceInsecureHostLookup: boolean;
+  /** smtp_dns_support_level. */
+  readonly dnsSupport: 'disabled' | 'enabled' | 'dnssec';
 
   readonly saslEnabled: boolean;
   readonly saslSecurityOptions: ReadonlySet<string>;
@@ -110,6 +134,18 @@ export function defaultClientSettings(myhostname: string): ClientSettings {
     tlsNoteOffer: false,
     tlsWrappermode: false,
     tlsServername: '',
+    tlsProtocols: '>=TLSv1',
+    tlsMandatoryProtocols: '>=TLSv1',
+    tlsCiphers: 'medium',
+    tlsMandatoryCiphers: 'medium',
+    tlsExcludeCiphers: '',
+    tlsMandatoryExcludeCiphers: '',
+    tlsFingerprints: [],
+    tlsFingerprintDigest: 'sha256',
+    tlsTrustAnchorFiles: [],
+    tlsDaneInsecureMxPolicy: 'dane',
+    tlsForceInsecureHostLookup: false,
+    dnsSupport: 'enabled',
     saslEnabled: false,
     saslSecurityOptions: new Set(['noplaintext', 'noanonymous']),
     saslTlsSecurityOptions: new Set(['noplaintext', 'noanonymous']),

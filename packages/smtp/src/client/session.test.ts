@@ -1,10 +1,17 @@
 // Dialogs of the sending side with a scripted server, whole and byte by byte.
 
 import { describe, expect, it } from 'vitest';
-import { defaultClientSettings, type ClientSettings } from './client-settings.ts';
+import { defaultClientSettings, type ClientSettings, type TlsLevel } from './client-settings.ts';
 import type { OutboundMessage } from './message.ts';
 import { SendError } from './outcome.ts';
 import { type ClientHost, ClientSession, type ClientTls, type SessionOptions } from './session.ts';
+
+const POLICY = {
+  match: [],
+  serverName: '',
+  wish: { protocols: '', ciphers: '', exclude: '' },
+  anchorFiles: [],
+};
 
 const TLS: ClientTls = {
   protocol: 'TLSv1.3',
@@ -86,7 +93,7 @@ async function converse(script: Script, setup: Setup = {}) {
   const notes: string[] = [];
   const session = new ClientSession(host, {
     settings: { ...defaultClientSettings('me.example.org'), ...setup.settings },
-    policy: { level: 'none', match: [], serverName: '' },
+    policy: { ...POLICY, level: 'none' },
     hostName: 'mx.example.net[192.0.2.1]',
     detectLoops: true,
     domain: 'example.net',
@@ -290,19 +297,25 @@ describe('what fails', () => {
 
 describe('TLS', () => {
   const STARTTLS = '250-mx\n250 STARTTLS\n';
-  const level = (name: 'none' | 'may' | 'encrypt' | 'verify' | 'secure') => ({
-    policy: { level: name, match: [], serverName: '' },
+  const level = (name: TlsLevel) => ({
+    policy: { ...POLICY, level: name },
   });
   const rest: Script = ['250 ok\n', '250 ok\n', '250 ok\n', '354 go\n', '250 ok\n'];
   const secured: Script = [GREETING, STARTTLS, '220 go\n', PLAIN, ...rest];
 
-  it.each<['none' | 'may' | 'encrypt' | 'verify' | 'secure', ClientTls | string, string]>([
+  it.each<[TlsLevel, ClientTls | string, string]>([
     ['may', TLS, 'sent'],
     ['encrypt', TLS, 'sent'],
     ['verify', TLS, 'Server certificate not trusted'],
     ['verify', { ...TLS, trusted: true }, 'Server certificate not verified'],
     ['secure', { ...TLS, trusted: true }, 'Server certificate not verified'],
     ['secure', { ...TLS, trusted: true, verified: true }, 'sent'],
+    ['dane', TLS, 'Server certificate not trusted'],
+    ['dane', { ...TLS, trusted: true, verified: true }, 'sent'],
+    ['dane-only', { ...TLS, trusted: true }, 'Server certificate not verified'],
+    ['fingerprint', TLS, 'Server certificate not verified'],
+    ['fingerprint', { ...TLS, verified: true }, 'sent'],
+    ['dane', 'bad handshake', 'Cannot start TLS: handshake failure'],
     ['encrypt', 'bad handshake', 'Cannot start TLS: handshake failure'],
   ])('%s: %j ends in %s', async (name, tls, expected) => {
     const { shown, failure, host } = await converse(secured, { options: level(name), tls });
@@ -311,11 +324,13 @@ describe('TLS', () => {
     else expect([shown.length, host.written.split('EHLO').length]).toEqual([2, 3]);
   });
 
-  it.each<['none' | 'may' | 'encrypt' | 'secure', boolean]>([
+  it.each<[TlsLevel, boolean]>([
     ['none', true],
     ['may', true],
     ['encrypt', false],
     ['secure', false],
+    ['dane', false],
+    ['fingerprint', false],
   ])('%s without STARTTLS on offer: sends %s', async (name, sends) => {
     const { shown, failure } = await converse([GREETING, PLAIN, ...rest], { options: level(name) });
     expect(shown.length > 0).toBe(sends);

@@ -13,7 +13,7 @@ import { type Failure, refusedBy, resultOf, SendError, type SendResult, temporar
 import { OutgoingLines } from './outgoing-lines.ts';
 import { ReplyReader, type ServerReply, showReply } from './reply-reader.ts';
 import { type Credentials, startClientSasl } from './sasl-client.ts';
-import type { TlsPolicy } from './tls-policy.ts';
+import { mustMatch, type TlsPolicy } from './tls-policy.ts';
 
 export interface ClientTls extends TlsInfo {
   /** The certificate's chain ends in an authority we know. */
@@ -228,8 +228,10 @@ export class ClientSession {
         `${kind} TLS connection established to ${hostName}: ${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)`,
       );
     }
-    if (policy.level !== 'verify' && policy.level !== 'secure') return;
-    if (!tls.trusted) throw new SendError(temporary('4.7.5', 'Server certificate not trusted'));
+    if (!mustMatch(policy)) return;
+    // POSTFIX: a fingerprint trusts nobody.
+    if (!tls.trusted && policy.level !== 'fingerprint')
+      throw new SendError(temporary('4.7.5', 'Server certificate not trusted'));
     if (!tls.verified) throw new SendError(temporary('4.7.5', 'Server certificate not verified'));
   }
 

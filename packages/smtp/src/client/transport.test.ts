@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { findTlsPolicy } from './tls-policy.ts';
-import { defaultClientSettings } from './client-settings.ts';
 import { findRoute, type TransportRules, type TransportTable } from './transport.ts';
 
 const table = (rows: Readonly<Record<string, string>>): TransportTable => ({
@@ -72,29 +70,4 @@ describe('findRoute', () => {
       expected,
     ),
   );
-});
-
-describe('findTlsPolicy', () => {
-  const settings = { ...defaultClientSettings('me'), tlsLevel: 'may' as const };
-  const policies = table({
-    'example.com': 'secure match=.mail.example.net:nexthop',
-    '.example.org': 'encrypt',
-    '[hub]:587': 'verify',
-    'dane.example': 'dane',
-  });
-  it.each<[string, string, unknown]>([
-    ['else.example', 'else.example', { level: 'may', match: ['mx'] }],
-    ['example.com', 'example.com', { level: 'secure', match: ['.mail.example.net', 'example.com'] }],
-    ['sub.example.org', 'sub.example.org', { level: 'encrypt' }],
-    ['example.org', 'example.org', { level: 'may' }],
-    ['[hub]:587', 'hub', { level: 'verify', match: ['mx'] }],
-  ])('%s', async (nexthop, domain, expected) => {
-    expect(await findTlsPolicy({ nexthop, domain, host: 'mx' }, settings, policies)).toMatchObject(
-      expected as object,
-    );
-  });
-  it('says what it cannot keep', async () => {
-    const question = { nexthop: 'dane.example', domain: 'dane.example', host: 'mx' };
-    expect(await findTlsPolicy(question, settings, policies)).toContain('"dane" is not supported');
-  });
 });

@@ -1,9 +1,9 @@
 // Opens connections for the sending side and runs a `ClientSession` over each: TCP or unix socket, STARTTLS or TLS from
 // the first octet, time limits. On failure: `SendError`, never anything else.
 
+import type { X509Certificate } from 'node:crypto';
 import { connect as connectSocket, type Socket } from 'node:net';
 import {
-  checkServerIdentity,
   connect as connectTls,
   type ConnectionOptions,
   createSecureContext,
@@ -13,7 +13,9 @@ import {
 import { describeTls } from '@postcote/wire/edge';
 import { ClientSession, type ClientHost, type ClientTls, type SessionOptions } from '../client/session.ts';
 import { SendError, temporary } from '../client/outcome.ts';
-import type { TlsPolicy } from '../client/tls-policy.ts';
+import { bearsName, checkTlsa, hasFingerprint, MAX_CHAIN } from '../client/peer-certificate.ts';
+import { mustMatch, type TlsPolicy } from '../client/tls-policy.ts';
+import type { TlsRange } from '../client/tls-versions.ts';
 
 export type Target =
   | {
@@ -70,9 +72,9 @@ async function secureAtOnce(host: SocketHost, options: OpenOptions): Promise<Cli
   host.setTimeout(settings.timeouts.starttls);
   const secured = await host.startTls(policy);
   if (typeof secured !== 'string') {
-    if ((policy.level === 'verify' || policy.level === 'secure') && !secured.verified) {
+    if (mustMatch(policy) && !secured.verified) {
       host.destroy();
-      const what = secured.trusted ? 'verified' : 'trusted';
+      const what = secured.trusted || policy.level === 'fingerprint' ? 'verified' : 'trusted';
       throw new SendError(temporary('4.7.5', `Server certificate not ${what}`), { broken: true });
     }
     return secured;
@@ -259,34 +261,45 @@ const CLOSE_LINGER = 5_000;
 const isServerName = (name: string): boolean => /[a-z]/i.test(name) && !name.includes(':');
 
 function describeClientTls(socket: TLSSocket, policy: TlsPolicy): ClientTls {
-  const certificate = socket.getPeerCertificate();
-  const trusted = socket.authorized;
-  const fits = policy.match.some((name) => {
-    // POSTFIX: `.example.com` stands for any name below it.
-    if (name.startsWith('.')) return certificateNames(certificate).some((own) => endsBelow(own, name));
-    return checkServerIdentity(name, certificate) === undefined;
-  });
-  return { ...describeTls(socket), trusted, verified: trusted && fits };
+  const { check } = policy;
+  const chain = chainOf(socket);
+  const [own] = chain;
+  const info = describeTls(socket);
+  if (own === undefined) return { ...info, trusted: false, verified: false };
+  if (check === undefined) {
+    const trusted = socket.authorized;
+    return { ...info, trusted, verified: trusted && policy.match.some((name) => bearsName(own, name)) };
+  }
+  if (check.kind === 'fingerprint') {
+    const verified = hasFingerprint(own, check.wanted, check.digest);
+    return { ...info, trusted: false, verified };
+  }
+  const verdict = checkTlsa(check.records, { chain, names: check.names, now: Date.now() });
+  return { ...info, trusted: verdict !== 'untrusted', verified: verdict === 'matched' };
 }
 
-function certificateNames(certificate: { readonly subjectaltname?: string | undefined }): string[] {
-  return (certificate.subjectaltname ?? '')
-    .split(', ')
-    .flatMap((item) => (item.startsWith('DNS:') ? [item.slice(4).toLowerCase()] : []));
+/** What the server sent, its own certificate first. */
+function chainOf(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let next = socket.getPeerX509Certificate();
+  while (next !== undefined && chain.length < MAX_CHAIN) {
+    chain.push(next);
+    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
+  }
+  return chain;
 }
-
-const endsBelow = (name: string, suffix: string): boolean =>
-  name.replace(/^\*/, 'any').endsWith(suffix.toLowerCase());
 
 /** `ca`: certificates in PEM; none at all trusts nobody. */
 export function makeClientContext(options: {
   readonly ca: readonly string[];
   readonly certificate?: string;
   readonly key?: string;
+  readonly range?: TlsRange;
 }): SecureContext {
   return createSecureContext({
     ca: [...options.ca],
     minVersion: 'TLSv1.2',
+    ...options.range,
     ...(options.certificate === undefined ? {} : { cert: options.certificate }),
     ...(options.key === undefined ? {} : { key: options.key }),
   });

@@ -15,14 +15,20 @@ import {
 } from '../client/next-hop.ts';
 import { type Failure, resultOf, SendError, type SendResult, temporary } from '../client/outcome.ts';
 import type { Credentials } from '../client/sasl-client.ts';
+import type { SecureDns } from '../client/dane.ts';
+import type { TlsaRecord } from '../client/dns-message.ts';
 import { findTlsPolicy, type TlsPolicy } from '../client/tls-policy.ts';
+import type { TlsWish } from '../client/tls-versions.ts';
 import type { TransportTable } from '../client/transport.ts';
 import { type OpenedSession, openClientSession, type Target } from './client-connection.ts';
 
 /** One service of master.cf that sends: its settings and the tables they name. */
 export interface SendService {
   readonly settings: ClientSettings;
-  readonly secureContext: SecureContext;
+  /** The context for a policy's protocols and ciphers, or what is wrong with them. */
+  tlsContext(wish: TlsWish): SecureContext | string;
+  /** The certificates and keys of a file, as records that say whom to trust. Throws what keeps it from being read. */
+  trustAnchors(file: string): readonly TlsaRecord[];
   readonly tlsPolicyMaps?: TransportTable;
   readonly passwordMaps?: TransportTable;
   /** `postfix/smtp`. */
@@ -53,6 +59,9 @@ interface Place {
   readonly name: string;
   /** With its port. */
   readonly relay: string;
+  readonly port: number;
+  /** Of smtp_fallback_relay. */
+  readonly fallback: boolean;
 }
 
 interface Kept {
@@ -66,17 +75,24 @@ interface Kept {
 const END_OF_DATA = 'end of data -- message may';
 /** Sessions kept for all destinations together. */
 const MAX_KEPT = 100;
+/** The status of a destination that has no address. */
+const HOST_NOT_FOUND = '5.4.4';
 /** Destinations may be written by strangers; what they resolve to is tried this often per message at most. */
 const MAX_PLACES = 20;
 
+export interface SenderPorts extends NextHopPorts {
+  /** For DANE; without it such mail waits. */
+  readonly secureDns?: SecureDns;
+}
+
 export class MailSender {
-  readonly #ports: NextHopPorts;
+  readonly #ports: SenderPorts;
   readonly #log: Log;
   readonly #kept = new Map<string, Kept[]>();
   #keptCount = 0;
   #stopped = false;
 
-  constructor(ports: NextHopPorts, log: Log) {
+  constructor(ports: SenderPorts, log: Log) {
     this.#ports = ports;
     this.#log = log;
   }
@@ -147,24 +163,26 @@ export class MailSender {
         host: settings.myhostname,
         name: `${settings.myhostname}[${hop.path}]`,
         relay: `${settings.myhostname}[${hop.path}]`,
+        port: 0,
+        fallback: false,
       };
       return { hop, places: [place] };
     }
     const found = await findHosts(hop, settings, this.#ports);
-    const hosts = found.kind === 'hosts' ? [...found.hosts] : [];
-    for (const relay of settings.fallbackRelay) {
-      if (found.kind === 'failure' && found.failure.permanent) break;
-      const other = parseNextHop(relay, settings);
-      if (other?.kind !== 'inet') continue;
-      const more = await findHosts(other, settings, this.#ports);
-      if (more.kind === 'hosts') hosts.push(...more.hosts);
+    const places = found.kind === 'hosts' ? found.hosts.map((host) => makePlace(host, hop, settings)) : [];
+    // POSTFIX: for destinations that cannot be found or reached; not for those that refuse mail or would send it back.
+    if (found.kind === 'hosts' || !found.failure.permanent || found.failure.dsn === HOST_NOT_FOUND) {
+      for (const relay of settings.fallbackRelay) {
+        const other = parseNextHop(relay, settings);
+        if (other?.kind !== 'inet') continue;
+        const more = await findHosts(other, settings, this.#ports);
+        if (more.kind !== 'hosts') continue;
+        places.push(...more.hosts.map((host) => ({ ...makePlace(host, other, settings), fallback: true })));
+      }
     }
-    if (found.kind === 'failure' && hosts.length === 0) return { failure: found.failure };
+    if (found.kind === 'failure' && places.length === 0) return { failure: found.failure };
     const limit = settings.mxAddressLimit > 0 ? settings.mxAddressLimit : MAX_PLACES;
-    return {
-      hop,
-      places: hosts.slice(0, Math.min(limit, MAX_PLACES)).map((host) => makePlace(host, hop, settings)),
-    };
+    return { hop, places: places.slice(0, Math.min(limit, MAX_PLACES)) };
   }
 
   async #tryPlaces(
@@ -274,11 +292,13 @@ export class MailSender {
     const { service, message } = request;
     const { settings } = service;
     const credentials = await this.#credentialsOf(request, place);
+    const secureContext = service.tlsContext(policy.wish);
+    if (typeof secureContext === 'string') throw new SendError(temporary('4.7.5', secureContext));
     return await openClientSession({
       target: place.target,
       shown: place.relay,
       connectTimeout: settings.timeouts.connect,
-      secureContext: service.secureContext,
+      secureContext,
       wrappermode: settings.tlsWrappermode,
       session: {
         settings,
@@ -299,12 +319,31 @@ export class MailSender {
     hop: NextHop | UnixHop,
     place: Place,
   ): Promise<TlsPolicy | string> {
-    const domain = hop.kind === 'inet' ? hop.domain : service.settings.myhostname;
-    return await findTlsPolicy(
-      { nexthop, domain, host: place.host },
-      service.settings,
-      service.tlsPolicyMaps,
+    const { settings, tlsPolicyMaps } = service;
+    const { secureDns } = this.#ports;
+    const inet = hop.kind === 'inet' ? hop : undefined;
+    const policy = await findTlsPolicy(
+      {
+        nexthop,
+        domain: inet?.domain ?? settings.myhostname,
+        host: place.host,
+        port: place.port,
+        // A host that stands in for the destination's own was named by main.cf.
+        direct: inet === undefined || inet.direct || place.fallback,
+      },
+      settings,
+      {
+        ...(tlsPolicyMaps === undefined ? {} : { policies: tlsPolicyMaps }),
+        ...(secureDns === undefined ? {} : { secureDns }),
+      },
     );
+    if (typeof policy === 'string' || policy.anchorFiles.length === 0) return policy;
+    try {
+      const records = policy.anchorFiles.flatMap((file) => service.trustAnchors(file));
+      return { ...policy, check: { kind: 'tlsa', records, names: policy.match } };
+    } catch (error) {
+      return `trust anchors cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    }
   }
 
   // POSTFIX: by sender (when asked to), by host, by next hop as it is written.
@@ -387,5 +426,7 @@ function makePlace(host: MailHost, hop: NextHop | UnixHop, settings: ClientSetti
     host: host.name,
     name,
     relay: `${name}:${port}`,
+    port,
+    fallback: false,
   };
 }
