@@ -299,6 +299,9 @@ class OpenedMemoryMailbox implements Mailbox {
     return this.#folder.expungedSince(modseq);
   }
 
+  readonly keepsModseqs = true;
+  readonly watchPaths: readonly string[] = [];
+
   watch(listener: () => void): () => void {
     const stop = this.#folder.watch(listener);
     this.#unwatch.add(stop);

@@ -211,6 +211,13 @@ export interface Mailbox {
    * program. A hint: the listener calls `refresh` and compares. Watching may cost a watch on the folder.
    */
   watch(listener: () => void): () => void;
+  /**
+   * Directories in which every change of this mailbox shows, for a watch while nobody holds it open. Absent: changes
+   * can only be seen by whoever holds it.
+   */
+  readonly watchPaths?: readonly string[];
+  /** Whether modseqs mean the same after the store was closed and opened again. Absent: they do not. */
+  readonly keepsModseqs?: boolean;
   /** Gives the mailbox back; the last holder's close frees its memory. */
   close(): Promise<void>;
 }

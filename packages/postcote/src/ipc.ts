@@ -131,13 +131,40 @@ export type SupervisorToWorker =
       readonly remoteAddress: string;
     }
   | { readonly type: 'connection'; readonly kind: 'deliver' }
+  /** A sleeping session comes back, with what its client has said meanwhile. */
+  | {
+      readonly type: 'connection';
+      readonly kind: 'wake';
+      readonly session: SleepingSession;
+      readonly said: string;
+    }
   | { readonly type: 'ping' }
   | { readonly type: 'leave' }
   /** Say goodbye to the clients; mail may still come in. */
   | { readonly type: 'endSessions' }
   | { readonly type: 'shutDown' };
 
+/**
+ * An IMAP session without its worker: what the worker said of it, given back as it is when the session wakes. Its
+ * connection rides along.
+ */
+export interface SleepingSession {
+  /** The session's own word; the keeper does not look into it. */
+  readonly state: unknown;
+  readonly remoteAddress: string;
+  /** What the client said in the last moment, as base64. */
+  readonly said: string;
+  /** The client idles: it is told of changes in these directories since they had these signatures, and now and then that we are still there. */
+  readonly idling: boolean;
+  readonly watched: readonly (readonly [path: string, signature: string])[];
+  /** Milliseconds between keepalives while idling; 0: none. */
+  readonly keepalive: number;
+  /** `<pid><session>: words`, for the log, should the client leave. */
+  readonly closedLine: string;
+}
+
 export type WorkerToSupervisor =
+  | { readonly type: 'asleep'; readonly session: SleepingSession }
   | { readonly type: 'started' }
   | { readonly type: 'pong' }
   /** Nothing to do since the `connections`th connection was handed over: may leave. */

@@ -286,6 +286,7 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
     delivery: { path: deliveryPath(postfix, mailLocation) },
     imap: {
       idleNotifyInterval: imap.idleNotifyInterval * 1000,
+      hibernateTimeout: (imap.hibernateTimeout ?? DEFAULT_HIBERNATE_TIMEOUT) * 1000,
       maxLineLength: imap.maxLineLength,
       maxUserIpConnections: imap.mailMaxUseripConnections,
     },
@@ -298,6 +299,9 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
     },
   };
 }
+
+/** Seconds. DOVECOT: its default is not to; there a process costs a few megabytes, here a worker is a runtime. */
+const DEFAULT_HIBERNATE_TIMEOUT = 30;
 
 function layoutOf(
   location: MailLocation,

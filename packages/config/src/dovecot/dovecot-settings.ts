@@ -73,6 +73,8 @@ export interface ImapSettings extends ProtocolSettings {
   readonly capability: string;
   /** Seconds. */
   readonly idleNotifyInterval: number;
+  /** Seconds of rest until sessions are put to sleep; 0: never; undefined where dovecot.conf does not say. */
+  readonly hibernateTimeout: number | undefined;
   readonly maxLineLength: number;
   readonly idSend: string;
 }

@@ -75,7 +75,7 @@ export function readDovecot(file: string, system: System): DovecotSettings {
     maildirBrokenFilenameSizes: isYes(value('maildir_broken_filename_sizes')),
     maildirVeryDirtySyncs: isYes(value('maildir_very_dirty_syncs')),
     loginGreeting: value('login_greeting'),
-    imap: readImap(value),
+    imap: readImap(value, scopes.origin('imap_hibernate_timeout', 'imap') !== undefined),
     pop3: readPop3(value),
     setting: scopes.setting,
     origin: scopes.origin,
@@ -134,12 +134,15 @@ function readProtocol(protocol: MailProtocol, value: Value): ProtocolSettings {
   };
 }
 
-function readImap(value: Value): ImapSettings {
+function readImap(value: Value, saysHibernate: boolean): ImapSettings {
   return {
     ...readProtocol('imap', value),
     capability: value('imap_capability', 'imap'),
     idleNotifyInterval: parseDovecotTime(value('imap_idle_notify_interval', 'imap')) ?? 120,
     maxLineLength: parseDovecotSize(value('imap_max_line_length', 'imap')) ?? 65_536,
+    hibernateTimeout: saysHibernate
+      ? (parseDovecotTime(value('imap_hibernate_timeout', 'imap')) ?? undefined)
+      : undefined,
     idSend: value('imap_id_send', 'imap'),
   };
 }

@@ -11,7 +11,7 @@ import { splitWords } from './values.ts';
 
 export const honouredDovecotSettings: ReadonlySet<string> = new Set(
   `auth_failure_delay auth_mechanisms auth_username_format base_dir disable_plaintext_auth dovecot_config_version
-  dovecot_storage_version first_valid_uid imap_idle_notify_interval imap_max_line_length last_valid_uid listen
+  dovecot_storage_version first_valid_uid imap_hibernate_timeout imap_idle_notify_interval imap_max_line_length last_valid_uid listen
   login_greeting mail_control_path mail_driver mail_inbox_path mail_index_path mail_location mail_max_lock_timeout
   mail_max_userip_connections mail_path mailbox_list_layout pop3_lock_session pop3_no_flag_updates pop3_uidl_format
   protocols ssl ssl_cert ssl_key ssl_key_password ssl_listen`.split(/\s+/),
@@ -56,7 +56,7 @@ const GROUPS: readonly (readonly [names: RegExp, message: string])[] = [
     'the store works in its own way; the files on disk stay compatible',
   ],
   [
-    /^(director|imapc|pop3c|dsync|doveadm|replicat|old_stats|stats|dict|imap_urlauth|imap_hibernate|imap_metadata)/,
+    /^(director|imapc|pop3c|dsync|doveadm|replicat|old_stats|stats|dict|imap_urlauth|imap_metadata)/,
     'this service is not provided',
   ],
   [

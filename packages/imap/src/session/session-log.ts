@@ -22,15 +22,16 @@ export class SessionLog {
     this.#fields = { session: sessionId };
   }
 
-  /** DOVECOT: imap_logout_format. */
   end(words: string, counters: SessionCounters & { readonly output: number }): void {
+    this.#log('info', 'dovecot', `${this.#prefix}: ${this.endLine(words, counters)}`, this.#fields);
+  }
+
+  /** DOVECOT: imap_logout_format. */
+  endLine(words: string, counters: SessionCounters & { readonly output: number }): string {
     const c = counters;
-    this.#log(
-      'info',
-      'dovecot',
-      `${this.#prefix}: ${words} in=${c.input} out=${c.output} deleted=${c.deleted} expunged=${c.expunged} trashed=0 ` +
-        `hdr_count=${c.headerCount} hdr_bytes=${c.headerOctets} body_count=${c.bodyCount} body_bytes=${c.bodyOctets}`,
-      this.#fields,
+    return (
+      `${words} in=${c.input} out=${c.output} deleted=${c.deleted} expunged=${c.expunged} trashed=0 ` +
+      `hdr_count=${c.headerCount} hdr_bytes=${c.headerOctets} body_count=${c.bodyCount} body_bytes=${c.bodyOctets}`
     );
   }
 

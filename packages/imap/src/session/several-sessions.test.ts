@@ -149,7 +149,7 @@ describe('sleep and wake', () => {
     await other.run('STORE 1 +FLAGS (\\Deleted)');
     await other.run('EXPUNGE');
     if (state === undefined) throw new Error('not suspended');
-    await client.wake(state);
+    client.wake(state);
     expect(await client.settle()).toBe('* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 1 RECENT\r\n');
     client.send('DONE\r\n');
     expect(await client.settle()).toBe('i OK Idle completed.\r\n');
@@ -175,7 +175,7 @@ describe('sleep and wake', () => {
     const state = await client.session.suspend();
     await store.delete('Box');
     if (state === undefined) throw new Error('not suspended');
-    await client.wake(state);
+    client.wake(state);
     expect(await client.settle()).toMatch(/^\* BYE /);
   });
 });

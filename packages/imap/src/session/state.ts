@@ -11,7 +11,11 @@ export interface ImapSessionState {
   readonly handOff: ImapHandOff;
   readonly counters: SessionCounters & { readonly output: number };
   readonly badCommands: number;
+  /** For the log. */
+  readonly lastCommand: string;
   readonly selected?: SelectedState;
   /** The client idles; DONE will answer this tag. */
   readonly idleTag?: string;
+  /** The log's line about this session, should its client leave while it sleeps; without the prefix. */
+  readonly closedLine: string;
 }

@@ -39,6 +39,8 @@ export interface ImapUserOptions {
 
 /** Octets that may wait for a command to end before reading stops. */
 const MAX_WAITING = 64 * 1024;
+/** Numbers in a packed view; a mailbox with more gaps among its UIDs keeps its sessions awake. */
+const MAX_PACKED_RANGES = 20_000;
 
 export class ImapUserSession implements ProtocolSession {
   readonly #options: ImapUserOptions;
@@ -50,6 +52,8 @@ export class ImapUserSession implements ProtocolSession {
   #over = false;
   #stopping = false;
   #badCommands = 0;
+  /** To be restored at `start`. */
+  #asleep: ImapSessionState | undefined;
   readonly #appending: Appending;
   readonly #log: SessionLog;
   #idling: Idling | undefined;
@@ -77,15 +81,19 @@ export class ImapUserSession implements ProtocolSession {
     });
   }
 
-  /** Takes up a session that was put away. The client notices nothing but what changed meanwhile. */
-  static async resume(options: ImapUserOptions, state: ImapSessionState): Promise<ImapUserSession> {
+  /** Takes up a session that was put away, at `start`. The client notices nothing but what changed meanwhile. */
+  static resume(options: ImapUserOptions, state: ImapSessionState): ImapUserSession {
     const session = new ImapUserSession({ ...options, handOff: state.handOff });
-    await session.#restore(state);
+    session.#asleep = state;
     return session;
   }
 
   start(): void {
     const { handOff, host, settings } = this.#options;
+    if (this.#asleep !== undefined) {
+      void this.#wake(this.#asleep);
+      return;
+    }
     host.setIdleTimeout(settings.idleTimeout);
     this.#out.text(formatStatus(handOff.tag, ok('Logged in', `CAPABILITY ${CAPABILITIES.join(' ')}`)));
     this.#out.flush();
@@ -121,24 +129,49 @@ export class ImapUserSession implements ProtocolSession {
     if (!this.#running) this.#bye('Server shutting down.', 'Server shutting down.');
   }
 
+  /** Whether the session rests between commands, or idles, and what it knows would still be true later. */
+  get canSuspend(): boolean {
+    if (this.#over || this.#running || this.#appending.active || this.#reader.buffered > 0) return false;
+    if (this.#idling === undefined && this.#reader.midCommand) return false;
+    const mailbox = this.#core.selected?.mailbox;
+    if (mailbox === undefined) return true;
+    return mailbox.keepsModseqs === true && (this.#idling === undefined || mailbox.watchPaths !== undefined);
+  }
+
+  get idling(): boolean {
+    return this.#idling !== undefined;
+  }
+
+  /** While the client idles: where a change of its mailbox shows. */
+  get watchPaths(): readonly string[] {
+    return this.#idling === undefined ? [] : (this.#core.selected?.mailbox.watchPaths ?? []);
+  }
+
   /**
    * The session as a value, or undefined while a command is under way. Afterwards this object is inert: the caller
    * keeps the connection and makes a new session with `resume`.
    */
   async suspend(): Promise<ImapSessionState | undefined> {
-    if (this.#over || this.#running || this.#appending.active || this.#reader.buffered > 0) return undefined;
-    if (this.#idling === undefined && this.#reader.midCommand) return undefined;
+    if (!this.canSuspend) return undefined;
+    if ((this.#core.selected?.pack().view.ranges.length ?? 0) > MAX_PACKED_RANGES) return undefined;
+    // A last look: what the caller knows of the directories was true before it.
+    await this.#idling?.tellNow();
     await this.#idling?.stop();
     // While that was awaited the client may have gone on.
     if (this.#over || this.#running || this.#reader.buffered > 0) return undefined;
     const { selected } = this.#core;
+    const counters = { ...this.#core.counters, output: this.#out.octets };
     const state: ImapSessionState = {
       version: 1,
       handOff: { ...this.#options.handOff, enabled: [...this.#core.enabled], clientId: this.#core.clientId },
-      counters: { ...this.#core.counters, output: this.#out.octets },
+      counters,
       badCommands: this.#badCommands,
+      lastCommand: this.#lastCommand,
       ...(selected === undefined ? {} : { selected: selected.pack() }),
       ...(this.#idling === undefined ? {} : { idleTag: this.#idling.tag }),
+      closedLine:
+        `<${this.#options.pid}><${this.#options.handOff.sessionId}>: ` +
+        this.#log.endLine(this.#endWords('closed'), counters),
     };
     this.#over = true;
     this.#core.over = true;
@@ -146,15 +179,23 @@ export class ImapUserSession implements ProtocolSession {
     return state;
   }
 
+  async #wake(state: ImapSessionState): Promise<void> {
+    this.#running = true;
+    await this.#restore(state);
+    // What the client has said meanwhile.
+    await this.#work();
+    if (this.#stopping) this.shutDown();
+  }
+
   async #restore(state: ImapSessionState): Promise<void> {
     const { clock, host, settings } = this.#options;
     Object.assign(this.#core.counters, state.counters);
     this.#out.octets = state.counters.output;
     this.#badCommands = state.badCommands;
+    this.#lastCommand = state.lastCommand;
     this.#lastEnd = clock.now();
     host.setIdleTimeout(settings.idleTimeout);
     if (state.idleTag !== undefined) this.#reader.expectLine();
-    this.#running = true;
     await this.#guard(async () => {
       if (state.selected !== undefined) {
         const mailbox = await this.#core.store.open(state.selected.name).catch((error: unknown) => {
@@ -166,7 +207,6 @@ export class ImapUserSession implements ProtocolSession {
       }
       if (state.idleTag !== undefined) await this.#startIdling(state.idleTag, false);
     });
-    this.#running = false;
   }
 
   /** Runs what is in the reader, in order, until it is empty. */

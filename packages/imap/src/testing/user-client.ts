@@ -111,12 +111,13 @@ export class UserClient {
   async sleepAndWake(): Promise<void> {
     const state = await this.session.suspend();
     if (state === undefined) throw new Error('session cannot be put away now');
-    await this.wake(state);
+    this.wake(state);
   }
 
-  async wake(state: ImapSessionState): Promise<void> {
+  wake(state: ImapSessionState): void {
     const copy = JSON.parse(JSON.stringify(state)) as ImapSessionState;
-    this.session = await ImapUserSession.resume(this.#options, copy);
+    this.session = ImapUserSession.resume(this.#options, copy);
+    this.session.start();
   }
 }
 

@@ -83,11 +83,15 @@ export class MaildirFolder {
 
   #makeWatch(): FolderWatch {
     return new FolderWatch({
-      paths: [`${this.path}/new`, `${this.path}/cur`],
+      paths: this.watchPaths,
       pollMs: this.context.pollMs,
       looksChanged: () => this.#needed() !== 0,
       notify: () => this.notify(),
     });
+  }
+
+  get watchPaths(): readonly string[] {
+    return [`${this.path}/new`, `${this.path}/cur`];
   }
 
   get records(): readonly MessageRecord[] {

@@ -111,6 +111,10 @@ export class OpenedMailbox implements Mailbox {
     return this.#folder.expungedSince(modseq);
   }
 
+  get watchPaths(): readonly string[] {
+    return this.#folder.watchPaths;
+  }
+
   watch(listener: () => void): () => void {
     const stop = this.#folder.watch(listener);
     this.#watches.add(stop);

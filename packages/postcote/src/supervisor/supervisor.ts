@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Log } from '@postcote/wire';
 import { formatFrame } from '@postcote/wire';
 import type {
+  Account,
   AuthenticatorToSupervisor,
   FrontToSupervisor,
   GrantMessage,
@@ -24,6 +25,7 @@ import { admitDelivery } from './delivery-door.ts';
 import { KeepRunning } from './keep-running.ts';
 import { type Accounts, type Identity, openAccounts } from './accounts.ts';
 import { openTemporaryFolders } from './reachable.ts';
+import { SleepingSessions } from './sleeping-sessions.ts';
 import { WorkerTable, WorkersBusy } from './worker-table.ts';
 
 type Front = Child<SupervisorToFront, FrontToSupervisor>;
@@ -52,6 +54,7 @@ export class Supervisor {
   readonly #accounts: Accounts;
   readonly #sockets: BoundSocket[] = [];
   readonly #listeners: { readonly bound: BoundSocket; readonly listener: Omit<PassedListener, 'fd'> }[] = [];
+  readonly #sleeping: SleepingSessions;
   #workers: WorkerTable;
   #front: KeepRunning<Front> | undefined;
   #authenticator: KeepRunning<AuthenticatorProcess> | undefined;
@@ -97,7 +100,9 @@ export class Supervisor {
       policy: () => this.#plan.mailPolicy,
       loopbackOnly: isLoopbackOnly(plan),
     });
+    this.#sleeping = new SleepingSessions({ log: this.#log, onWake: (account) => this.#wake(account) });
     this.#workers = new WorkerTable({
+      sleeping: this.#sleeping,
       launch: (onMessage, onExit) =>
         new Child({
           entry: 'worker',
@@ -106,6 +111,7 @@ export class Supervisor {
           onOutput: this.#onOutput,
           nodeOptions: LEAN,
           poolSize: WORKER_POOL,
+          sendsSockets: true,
         }),
       assignment: (account) => ({
         type: 'assign',
@@ -154,6 +160,7 @@ export class Supervisor {
     if (front !== undefined) {
       // The front still carries the goodbyes of the sessions at the workers; it ends when they are through.
       front.send({ type: 'shutDown' });
+      this.#sleeping.end();
       this.#workers.endSessions();
       const kill = setTimeout(() => front.kill('SIGKILL'), FRONT_PATIENCE);
       await front.ended();
@@ -326,6 +333,16 @@ export class Supervisor {
     if (this.#announced || this.#stopping || this.#readyParts.size < PARTS) return;
     this.#announced = true;
     this.#log('info', 'postcote', `postcote is ready: ${formatListeners(this.#plan.listeners)}`);
+  }
+
+  #wake(account: Account): void {
+    if (this.#stopping) return;
+    try {
+      this.#workers.wake(account);
+    } catch (error) {
+      // They sleep on, and ask again.
+      if (!(error instanceof WorkersBusy)) throw error;
+    }
   }
 
   #grant(message: GrantMessage, socket: Socket): void {

@@ -1,19 +1,20 @@
 import type { Socket } from 'node:net';
 import { silentLog } from '@postcote/wire';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Account, SupervisorToWorker, WorkerToSupervisor } from '../ipc.ts';
-import { type WorkerChild, WorkerTable, WorkersBusy } from './worker-table.ts';
+import type { Account, SleepingSession, SupervisorToWorker, WorkerToSupervisor } from '../ipc.ts';
+import type { WokenSession } from './sleeping-sessions.ts';
+import { type WorkerChild, WorkerTable, type WorkerTableOptions, WorkersBusy } from './worker-table.ts';
 
 // A worker that is no process: it keeps what it was sent.
 class FakeWorker {
   readonly sent: SupervisorToWorker[] = [];
   readonly killed: string[] = [];
   readonly pid: number;
-  readonly tell: (message: WorkerToSupervisor) => void;
+  readonly tell: (message: WorkerToSupervisor, socket?: Socket) => void;
   readonly exit: (reason: string, failed: boolean) => void;
   constructor(
     pid: number,
-    tell: (message: WorkerToSupervisor) => void,
+    tell: (message: WorkerToSupervisor, socket?: Socket) => void,
     exit: (reason: string, failed: boolean) => void,
   ) {
     this.pid = pid;
@@ -46,10 +47,22 @@ const socket = { destroy: () => {} } as unknown as Socket;
 const deliver = { type: 'connection', kind: 'deliver' } as const;
 
 let workers: FakeWorker[];
+/** By account, until somebody takes them. */
+let asleep: Map<string, WokenSession[]>;
+const sleeping: WorkerTableOptions['sleeping'] = {
+  keep: ({ name }, session, connection) =>
+    void asleep.set(name, [...(asleep.get(name) ?? []), { session, socket: connection, said: '' }]),
+  take: ({ name }) => {
+    const sessions = asleep.get(name) ?? [];
+    asleep.delete(name);
+    return sessions;
+  },
+};
 let table: WorkerTable;
 
 function makeTable(maxWorkers = 10): WorkerTable {
   workers = [];
+  asleep = new Map();
   return new WorkerTable({
     launch: (tell, exit) => {
       const worker = new FakeWorker(100 + workers.length, tell, exit);
@@ -58,6 +71,7 @@ function makeTable(maxWorkers = 10): WorkerTable {
     },
     assignment: (account) => ({ type: 'assign', account }) as SupervisorToWorker,
     log: silentLog,
+    sleeping,
     maxWorkers,
     pingInterval: 1000,
   });
@@ -109,6 +123,55 @@ describe('WorkerTable', () => {
         .filter((type) => type === 'connection'),
     ).toHaveLength(2);
     expect(table.size).toBe(1);
+  });
+
+  describe('with sleeping sessions', () => {
+    const session = { state: {}, closedLine: '' } as SleepingSession;
+    const sleepTwice = (): void => {
+      table.handOver(alice, deliver, socket);
+      nth(0).tell({ type: 'asleep', session }, socket);
+      nth(0).tell({ type: 'asleep', session }, socket);
+    };
+
+    it('keeps them when their worker leaves, and gives them to the next one before anything else', () => {
+      sleepTwice();
+      nth(0).tell({ type: 'idle', connections: 1 });
+      expect(nth(0).types()).toContain('leave');
+      expect(asleep.get('alice')).toHaveLength(2);
+      vi.runOnlyPendingTimers();
+      table.handOver(alice, deliver, socket);
+      expect(
+        nth(1).sent.map((message) => (message.type === 'connection' ? message.kind : message.type)),
+      ).toEqual(['assign', 'wake', 'wake', 'deliver']);
+    });
+
+    it('gives them back to a worker that was handed something meanwhile', () => {
+      sleepTwice();
+      table.handOver(alice, deliver, socket);
+      nth(0).tell({ type: 'idle', connections: 1 });
+      expect(nth(0).types()).not.toContain('leave');
+      expect(
+        nth(0)
+          .types()
+          .filter((type) => type === 'connection'),
+      ).toHaveLength(4);
+    });
+
+    it('starts a worker for a session that wakes', () => {
+      sleepTwice();
+      nth(0).tell({ type: 'idle', connections: 1 });
+      vi.runOnlyPendingTimers();
+      table.wake(alice);
+      expect(nth(1).types()).toEqual(['assign', 'connection', 'connection']);
+      expect(asleep.size).toBe(0);
+    });
+
+    it('closes a connection that comes with any other message', () => {
+      table.handOver(alice, deliver, socket);
+      const stray = { destroy: vi.fn() };
+      nth(0).tell({ type: 'pong' }, stray as unknown as Socket);
+      expect(stray.destroy).toHaveBeenCalledOnce();
+    });
   });
 
   it('starts a failed worker again at once, and waits longer each time it fails again', () => {

@@ -6,19 +6,22 @@
 
 import type { Socket } from 'node:net';
 import type { Log } from '@postcote/wire';
-import type { Account, SupervisorToWorker, WorkerToSupervisor } from '../ipc.ts';
+import type { Account, SleepingSession, SupervisorToWorker, WorkerToSupervisor } from '../ipc.ts';
 import type { Child } from './child.ts';
+import type { SleepingSessions } from './sleeping-sessions.ts';
 
 export type WorkerChild = Child<SupervisorToWorker, WorkerToSupervisor>;
 
 export interface WorkerTableOptions {
   readonly launch: (
-    onMessage: (message: WorkerToSupervisor) => void,
+    onMessage: (message: WorkerToSupervisor, socket?: Socket) => void,
     onExit: (reason: string, failed: boolean) => void,
   ) => WorkerChild;
   /** The `assign` message for an account. */
   readonly assignment: (account: Account) => SupervisorToWorker;
   readonly log: Log;
+  /** Where sessions are kept while their worker is gone. */
+  readonly sleeping: Pick<SleepingSessions, 'keep' | 'take'>;
   /** POSTFIX: default_process_limit (100). */
   readonly maxWorkers: number;
   /** Milliseconds between pings; a worker that misses three is ended. */
@@ -80,12 +83,34 @@ export class WorkerTable {
     socket: Socket,
   ): void {
     const worker = this.#byUser.get(account.name) ?? this.#assign(account);
+    this.#send(worker, message, socket);
+  }
+
+  /** Gives this user's sleeping sessions to a worker. Throws `WorkersBusy` when there can be none now. */
+  wake(account: Account): void {
+    const worker = this.#byUser.get(account.name);
+    if (worker === undefined) this.#assign(account);
+    else this.#wakeIn(worker, account);
+  }
+
+  #wakeIn(worker: Worker, account: Account): void {
+    for (const { session, socket, said } of this.#options.sleeping.take(account)) {
+      try {
+        this.#send(worker, { type: 'connection', kind: 'wake', session, said }, socket);
+      } catch {
+        // The worker has just ended, and with it what its sessions were: the client connects anew.
+        socket.destroy();
+      }
+    }
+  }
+
+  #send(worker: Worker, message: Extract<SupervisorToWorker, { type: 'connection' }>, socket: Socket): void {
     const sent = worker.child.send(message, socket, (error) => {
       worker.unsent.delete(socket);
       if (error !== null) socket.destroy();
     });
     // It has ended, and its exit was not heard yet.
-    if (!sent) throw new WorkersBusy(`the mailbox worker of ${account.name} has just ended`);
+    if (!sent) throw new WorkersBusy(`the mailbox worker of ${worker.account?.name} has just ended`);
     worker.unsent.add(socket);
     worker.connections += 1;
   }
@@ -120,6 +145,8 @@ export class WorkerTable {
     worker.account = account;
     this.#byUser.set(account.name, worker);
     worker.child.send(this.#options.assignment(account));
+    // One process holds all of a user's sessions: what one of them changes, the others tell at once.
+    this.#wakeIn(worker, account);
     // Starting a process takes a processor for a while, which the user who just came should have.
     this.#spareTimer ??= setTimeout(() => this.#keepSpare(), SPARE_PAUSE).unref();
     return worker;
@@ -134,7 +161,7 @@ export class WorkerTable {
   #launch(): Worker {
     const worker: Worker = {
       child: this.#options.launch(
-        (message) => this.#hear(worker, message),
+        (message, socket) => this.#hear(worker, message, socket),
         (reason, failed) => this.#ended(worker, reason, failed),
       ),
       account: undefined,
@@ -146,13 +173,23 @@ export class WorkerTable {
     return worker;
   }
 
-  #hear(worker: Worker, message: WorkerToSupervisor): void {
+  #hear(worker: Worker, message: WorkerToSupervisor, socket: Socket | undefined): void {
+    if (message.type === 'asleep') {
+      this.#sleep(worker, message.session, socket);
+      return;
+    }
+    // Only with that message comes a connection.
+    socket?.destroy();
     switch (message.type) {
       case 'pong':
         worker.missedPings = 0;
         return;
       case 'idle':
-        if (worker.account === undefined || message.connections !== worker.connections) return;
+        if (worker.account === undefined) return;
+        if (message.connections !== worker.connections) {
+          this.#wakeIn(worker, worker.account);
+          return;
+        }
         this.#byUser.delete(worker.account.name);
         this.#backOff.delete(worker.account.name);
         worker.leaving = true;
@@ -162,6 +199,12 @@ export class WorkerTable {
       case 'started':
         return;
     }
+  }
+
+  #sleep(worker: Worker, session: SleepingSession, socket: Socket | undefined): void {
+    const { account } = worker;
+    if (socket === undefined || account === undefined || this.#stopping) socket?.destroy();
+    else this.#options.sleeping.keep(account, session, socket);
   }
 
   #ended(worker: Worker, reason: string, failed: boolean): void {

@@ -44,6 +44,10 @@ process.on('message', (message: SupervisorToWorker, socket: Socket | undefined) 
         settings: message.settings,
         log: opened.log,
         onIdle: (connections) => tell({ type: 'idle', connections }),
+        onAsleep: (session, socket) =>
+          process.send?.({ type: 'asleep', session } satisfies WorkerToSupervisor, socket, {
+            keepOpen: false,
+          }),
       });
       return;
     case 'connection':

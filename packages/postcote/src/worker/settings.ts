@@ -16,6 +16,8 @@ export interface WorkerSettings {
   readonly imap: {
     /** Milliseconds (DOVECOT: imap_idle_notify_interval). */
     readonly idleNotifyInterval: number;
+    /** Milliseconds of rest until a user's sessions are put to sleep; 0: never (DOVECOT: imap_hibernate_timeout). */
+    readonly hibernateTimeout: number;
     readonly maxLineLength: number;
     readonly maxUserIpConnections: number;
   };

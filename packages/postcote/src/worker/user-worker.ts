@@ -2,7 +2,12 @@
 
 import type { Socket } from 'node:net';
 import { type UserVariables, expandUserPath } from '@postcote/config';
-import { DEFAULT_USER_SETTINGS, ImapUserSession } from '@postcote/imap';
+import {
+  DEFAULT_USER_SETTINGS,
+  type ImapSessionState,
+  ImapUserSession,
+  type ImapUserSettings,
+} from '@postcote/imap';
 import { MailboxError } from '@postcote/mailbox';
 import { type MaildirStore, openMaildirStore } from '@postcote/maildir/edge';
 import { PopUserSession } from '@postcote/pop3';
@@ -13,11 +18,12 @@ import {
   type SessionHost,
   formatFrame,
 } from '@postcote/wire';
-import { driveSocket, systemClock } from '@postcote/wire/edge';
+import { type DrivenSocket, driveSocket, systemClock } from '@postcote/wire/edge';
 import type { DeliveryReady } from '../delivery/protocol.ts';
 import { DeliveryReceiver } from '../delivery/receive.ts';
-import type { Account, SupervisorToWorker } from '../ipc.ts';
+import type { Account, SleepingSession, SupervisorToWorker } from '../ipc.ts';
 import { readImapHandOff, readPopHandOff } from './hand-off.ts';
+import { putToSleep } from './put-to-sleep.ts';
 import type { WorkerSettings } from './settings.ts';
 
 export interface UserWorkerOptions {
@@ -26,17 +32,29 @@ export interface UserWorkerOptions {
   readonly log: Log;
   /** Nothing was served for a while since the `connections`th connection came. */
   readonly onIdle: (connections: number) => void;
+  /** Keeps a sleeping session until it has something to do; false or an error when nobody can. */
+  readonly onAsleep: (session: SleepingSession, socket: Socket) => void;
 }
 
 type Connection = Extract<SupervisorToWorker, { type: 'connection' }>;
-type SessionConnection = Exclude<Connection, { kind: 'deliver' }>;
+type SessionConnection = Extract<Connection, { kind: 'imap' | 'pop3' }>;
+type WakeConnection = Extract<Connection, { kind: 'wake' }>;
+
+interface Served {
+  readonly kind: 'imap' | 'pop3';
+  readonly remoteAddress: string;
+  /** Absent while it is being made. */
+  driven?: DrivenSocket;
+}
 
 /** A worker without work stays this long. */
 const IDLE_LEAVE = 60_000;
+/** Milliseconds between looks at whether all sessions rest. */
+const MIN_SLEEP_WAIT = 250;
 
 export class UserWorker {
   readonly #options: UserWorkerOptions;
-  readonly #sessions = new Map<ProtocolSession, SessionConnection>();
+  readonly #sessions = new Map<ProtocolSession, Served>();
   readonly #deliveries = new Set<Socket>();
   #store: MaildirStore | undefined;
   #deliveryStore: MaildirStore | undefined;
@@ -44,6 +62,9 @@ export class UserWorker {
   #connections = 0;
   #ending = false;
   #idle: NodeJS.Timeout | undefined;
+  /** When a client or a delivery last said something. */
+  #lastInput = performance.now();
+  #sleep: NodeJS.Timeout | undefined;
   #whenEmpty: (() => void) | undefined;
 
   constructor(options: UserWorkerOptions) {
@@ -55,8 +76,11 @@ export class UserWorker {
     this.#connections += 1;
     clearTimeout(this.#idle);
     socket.on('error', () => socket.destroy());
+    this.#lastInput = performance.now();
     if (connection.kind === 'deliver') this.#acceptDelivery(socket);
+    else if (connection.kind === 'wake') this.#wake(connection, socket);
     else this.#acceptSession(connection, socket);
+    this.#sleepWhenQuiet();
   }
 
   /** A connection was announced and did not arrive; the count must still agree with the supervisor's. */
@@ -111,20 +135,99 @@ export class UserWorker {
     socket.write(
       formatFrame({ kind: 'granted', user: account.name, pid: process.pid } satisfies GrantedFrame),
     );
-    const { session } = driveSocket(socket, {
+    this.#drive(socket, connection, (host) => makeSession(host, store));
+  }
+
+  #drive(
+    socket: Socket,
+    { kind, remoteAddress }: Pick<Served, 'kind' | 'remoteAddress'>,
+    makeSession: (host: SessionHost) => ProtocolSession,
+  ): DrivenSocket {
+    const served: Served = { kind, remoteAddress };
+    const driven = driveSocket(socket, {
       onFault: (error) =>
         this.#options.log(
           'error',
           'dovecot',
-          `${connection.kind}(${account.name}): Error: ${error instanceof Error ? error.stack : String(error)}`,
+          `${kind}(${this.#options.account.name}): Error: ${error instanceof Error ? error.stack : String(error)}`,
         ),
       createSession: (host) => {
-        const made = makeSession(host, store);
-        this.#sessions.set(made, connection);
+        const made = makeSession(host);
+        this.#sessions.set(made, served);
         return this.#watched(made);
       },
     });
-    if (this.#ending) session.shutDown();
+    served.driven = driven;
+    if (this.#ending) driven.session.shutDown();
+    return driven;
+  }
+
+  /** A session that slept goes on. */
+  #wake({ session, said }: WakeConnection, socket: Socket): void {
+    const { account, log } = this.#options;
+    const { state, remoteAddress } = session;
+    const asleep = state as ImapSessionState;
+    try {
+      const store = this.#openStore();
+      const options = {
+        clock: systemClock,
+        log,
+        user: account.name,
+        pid: process.pid,
+        store,
+        handOff: asleep.handOff,
+        settings: this.#imapSettings(),
+      };
+      const driven = this.#drive(socket, { kind: 'imap', remoteAddress }, (host) =>
+        ImapUserSession.resume({ ...options, host }, asleep),
+      );
+      const input = Buffer.from(said, 'base64');
+      if (input.length > 0) driven.session.receive(input);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log('error', 'dovecot', `imap(${account.name}): ${reason}`);
+      socket.end('* BYE Internal error occurred.\r\n');
+      this.#restIfEmpty();
+    }
+  }
+
+  #imapSettings(): ImapUserSettings {
+    const { idleNotifyInterval, maxLineLength } = this.#options.settings.imap;
+    return { ...DEFAULT_USER_SETTINGS, idleNotifyInterval, maxLineLength };
+  }
+
+  #sleepWhenQuiet(): void {
+    const { hibernateTimeout } = this.#options.settings.imap;
+    if (hibernateTimeout <= 0 || this.#sleep !== undefined) return;
+    const wait = Math.max(this.#lastInput + hibernateTimeout - performance.now(), MIN_SLEEP_WAIT);
+    this.#sleep = setTimeout(() => {
+      this.#sleep = undefined;
+      void this.#putAllToSleep();
+    }, wait);
+    this.#sleep.unref();
+  }
+
+  /** All sessions or none: one that stays would keep this process anyway. */
+  async #putAllToSleep(): Promise<void> {
+    const { hibernateTimeout, idleNotifyInterval } = this.#options.settings.imap;
+    if (this.#sessions.size === 0 || this.#ending) return;
+    const quiet = performance.now() - this.#lastInput >= hibernateTimeout;
+    const sessions = [...this.#sessions];
+    if (!quiet || this.#deliveries.size > 0 || !sessions.every(([session]) => canSleep(session))) {
+      this.#sleepWhenQuiet();
+      return;
+    }
+    for (const [session, { driven, remoteAddress }] of sessions) {
+      if (!(session instanceof ImapUserSession) || driven === undefined || !this.#sessions.has(session))
+        continue;
+      const asleep = await putToSleep({ session, driven, remoteAddress, keepalive: idleNotifyInterval });
+      if (asleep === undefined) continue;
+      this.#sessions.delete(session);
+      this.#options.onAsleep(asleep.session, asleep.socket);
+    }
+    if (this.#sessions.size === 0 && this.#deliveries.size === 0) this.#options.onIdle(this.#connections);
+    else this.#sleepWhenQuiet();
+    this.#restIfEmpty();
   }
 
   /** Undefined when the front's word on the session makes no sense. */
@@ -136,8 +239,7 @@ export class UserWorker {
     if (connection.kind === 'imap') {
       const handOff = readImapHandOff(connection.handOff);
       if (handOff === undefined) return undefined;
-      const { idleNotifyInterval, maxLineLength } = settings.imap;
-      const imap = { ...DEFAULT_USER_SETTINGS, idleNotifyInterval, maxLineLength };
+      const imap = this.#imapSettings();
       return (host, store) => new ImapUserSession({ ...common, host, store, handOff, settings: imap });
     }
     const handOff = readPopHandOff(connection.handOff);
@@ -160,7 +262,10 @@ export class UserWorker {
   #watched(session: ProtocolSession): ProtocolSession {
     return {
       start: () => session.start(),
-      receive: (chunk) => session.receive(chunk),
+      receive: (chunk) => {
+        this.#lastInput = performance.now();
+        session.receive(chunk);
+      },
       secured: (tls) => session.secured(tls),
       timedOut: () => session.timedOut(),
       shutDown: () => session.shutDown(),
@@ -199,10 +304,14 @@ export class UserWorker {
         socket.destroy();
       },
     });
-    socket.on('data', (chunk: Buffer) => receiver.receive(chunk));
+    socket.on('data', (chunk: Buffer) => {
+      this.#lastInput = performance.now();
+      receiver.receive(chunk);
+    });
     socket.on('close', () => {
       receiver.ended();
       this.#deliveries.delete(socket);
+      this.#sleepWhenQuiet();
       this.#restIfEmpty();
     });
     socket.write(formatFrame({ ready: true } satisfies DeliveryReady));
@@ -269,3 +378,6 @@ function refuseSession(socket: Socket, message: string): void {
 }
 
 const samePath = (a: string, b: string): boolean => a.replace(/\/+$/, '') === b.replace(/\/+$/, '');
+
+const canSleep = (session: ProtocolSession): boolean =>
+  session instanceof ImapUserSession && session.canSuspend;

@@ -40,6 +40,9 @@ export interface DrivenSocket {
    * first. The caller owns the socket from here on; the session hears nothing more.
    */
   detach(): Socket;
+  /** Gives the session nothing more until `resume`; what comes meanwhile waits in the socket. */
+  pause(): void;
+  resume(): void;
   /** Ends the connection at once. */
   destroy(): void;
 }

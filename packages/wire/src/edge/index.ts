@@ -1,3 +1,4 @@
 export * from './drive-socket.ts';
 export * from './clock.ts';
 export { observeInput } from './input-meter.ts';
+export { releaseSocket } from './release-socket.ts';
