@@ -45,11 +45,13 @@ describe('releaseSocket', () => {
     talk();
     const socket = await accepted;
     let seen = 0;
-    socket.on('data', (chunk: Buffer) => {
-      seen += chunk.length;
-    });
     // In the middle of the talk, some turns after a pause, when the stream has filled itself again.
-    while (seen < 100_000) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => {
+      socket.on('data', (chunk: Buffer) => {
+        seen += chunk.length;
+        if (seen > 100_000) resolve();
+      });
+    });
     socket.pause();
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(over).toBe(false);
