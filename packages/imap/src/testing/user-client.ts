@@ -112,6 +112,9 @@ export class UserClient {
     const state = await this.session.suspend();
     if (state === undefined) throw new Error('session cannot be put away now');
     this.wake(state);
+    // Restoring opens the mailbox, which takes a turn or two.
+    for (let turn = 0; turn < 100 && !this.session.canSuspend; turn++)
+      await new Promise((resolve) => setImmediate(resolve));
   }
 
   wake(state: ImapSessionState): void {
