@@ -15,6 +15,7 @@ const rank = {
   aliases: 4,
   maildir: 4,
   queue: 5,
+  milter: 5,
   smtp: 5,
   imap: 5,
   pop3: 5,
@@ -22,7 +23,10 @@ const rank = {
 };
 /** Protocols know no storage, identity or rewriting (docs/architecture.md). */
 const forbidden = new Map(
-  ['smtp', 'imap', 'pop3', 'queue'].map((name) => [name, new Set(['maildir', 'auth', 'aliases', 'config'])]),
+  ['smtp', 'imap', 'pop3', 'queue', 'milter'].map((name) => [
+    name,
+    new Set(['maildir', 'auth', 'aliases', 'config']),
+  ]),
 );
 /** Node modules that act on the world; pure code may use the others. */
 const effects = new Set(

@@ -14,6 +14,7 @@ import type {
   EnvelopeRecipient,
   Login,
   MessageQueue,
+  MilterSession,
   Sasl,
   SaslStep,
 } from './ports.ts';
@@ -42,6 +43,15 @@ export interface Transaction {
   overshoot: number;
   readonly answers: Map<string, DnsAnswer<unknown> | Promise<DnsAnswer<unknown>>>;
   readonly effects: Effects;
+}
+
+/** Of the command that filters are being told of. */
+export interface MilterFacts {
+  readonly queueId?: string;
+  readonly sender?: Path;
+  readonly recipient?: Path;
+  /** Why the recipient was refused already. */
+  readonly rejection?: Reply;
 }
 
 export interface Conversation {
@@ -74,6 +84,14 @@ export interface Conversation {
   improperPipelining: boolean;
   /** The client itself was rejected and `smtpd_delay_reject` is off. */
   accessDenied: boolean;
+  /** Mail filters of this session. */
+  milters: MilterSession | undefined;
+  /** They were told of MAIL, and must be told when that comes to nothing more. */
+  miltersInTransaction: boolean;
+  /** What the filters' macros say at this moment beyond the transaction. */
+  milterFacts: MilterFacts;
+  /** Connections this client has to the listener, this one included. */
+  readonly connections?: number;
   /** The verb in progress, for the log. */
   where: string;
   /** Logs once the client's name is known; lines keep their order. */
@@ -130,6 +148,15 @@ export const failed = (reply: Reply, next?: Next): Outcome =>
 export function resetTransaction(conversation: Conversation): void {
   conversation.transaction = undefined;
   conversation.chunking = 'none';
+  abortMilters(conversation);
+}
+
+/** Tells filters that the message they began to hear of is no more. */
+export function abortMilters(conversation: Conversation): void {
+  conversation.milterFacts = {};
+  if (!conversation.miltersInTransaction) return;
+  conversation.miltersInTransaction = false;
+  conversation.milters?.abort();
 }
 
 /** Whether AUTH may be offered to this client now. */

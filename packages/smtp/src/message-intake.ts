@@ -4,7 +4,14 @@
 // One message at a time. Whatever ends the session calls `drop`: nothing half-received stays in the queue.
 
 import type { LineFramer } from '@postcote/wire';
-import { type Conversation, type Next, type Outcome, failed, resetTransaction } from './conversation.ts';
+import {
+  type Conversation,
+  type Next,
+  type Outcome,
+  abortMilters,
+  failed,
+  resetTransaction,
+} from './conversation.ts';
 import { type MessageForm, MessageReceiver } from './message-receiver.ts';
 import { type Reply, reply } from './reply.ts';
 
@@ -102,6 +109,7 @@ export class MessageIntake {
 
   #fail(chunk: Chunk, refused: Reply): void {
     this.#conversation.transaction = undefined;
+    abortMilters(this.#conversation);
     this.#conversation.chunking = 'failed';
     this.#abort();
     this.#start({ ...chunk, refused });

@@ -7,9 +7,17 @@ import { DotReader } from '@postcote/wire';
 import type { ClientName } from './client-name.ts';
 import type { Conversation, Transaction } from './conversation.ts';
 import { HeaderReader } from './header-reader.ts';
+import { contentMacros, replyOfLines, tellMilters } from './milter-events.ts';
 import { completesHeaders, missingHeaders } from './missing-headers.ts';
 import { refusal } from './policy.ts';
-import { type AcceptedEnvelope, AcceptError, type EnvelopeRecipient, type IncomingMessage } from './ports.ts';
+import {
+  type AcceptedEnvelope,
+  AcceptError,
+  type EnvelopeRecipient,
+  type IncomingMessage,
+  type MessageContext,
+  MessageRefused,
+} from './ports.ts';
 import { formatReceived } from './received.ts';
 import { type Reply, printable, reply } from './reply.ts';
 
@@ -50,8 +58,16 @@ export class MessageReceiver {
   ): Promise<MessageReceiver | Reply> {
     try {
       const client = conversation.client instanceof Promise ? await conversation.client : conversation.client;
-      const writer = await conversation.ports.queue.begin(envelopeOf(conversation, transaction, client));
+      const writer = await conversation.ports.queue.begin(
+        envelopeOf(conversation, transaction, client),
+        contextOf(conversation),
+      );
       logClient(conversation, writer.queueId);
+      const refused = await askMilters(conversation, transaction, writer);
+      if (refused !== undefined) {
+        await writer.abort();
+        return refused;
+      }
       const receiver = new MessageReceiver(conversation, writer, {
         reader: new DotReader(form),
         header: headerReaderOf(conversation, transaction, writer.queueId),
@@ -157,6 +173,7 @@ export class MessageReceiver {
       await this.#writer.commit();
       return reply(250, '0.0', `Ok: queued as ${this.queueId}`);
     } catch (error) {
+      if (error instanceof MessageRefused) return replyOfLines(error.reply);
       logFailure(this.#conversation, this.queueId, error);
       return queueErrorReply(error);
     }
@@ -203,6 +220,29 @@ export class MessageReceiver {
   #warn(text: string): void {
     this.#conversation.log('warn', () => `warning: ${text}`);
   }
+}
+
+/** Filters hear of DATA once the message has an id: `{i}` is what they know it by. */
+async function askMilters(
+  conversation: Conversation,
+  transaction: Transaction,
+  writer: IncomingMessage,
+): Promise<Reply | undefined> {
+  if (conversation.milters === undefined) return undefined;
+  const { queueId } = writer;
+  const { version } = transaction.effects;
+  const refused = await tellMilters(conversation, { queueId }, (milters) => milters.data(), {
+    question: { queueId },
+  });
+  if (transaction.effects.version !== version)
+    writer.amend?.(envelopeOf(conversation, transaction, await conversation.client));
+  return refused;
+}
+
+function contextOf(conversation: Conversation): MessageContext | undefined {
+  const { milters, transaction } = conversation;
+  if (milters === undefined || transaction?.effects.discard === true) return undefined;
+  return { milters, macros: (queueId) => contentMacros(conversation, queueId) };
 }
 
 function envelopeOf(

@@ -221,7 +221,7 @@ interface Event {
   readonly text: string;
 }
 
-function logEvent(
+export function logEvent(
   conversation: Conversation,
   { kind, text }: Event,
   question: Omit<Question, 'moment'>,

@@ -76,6 +76,8 @@ export interface Addresses {
   classify(mailbox: EnvelopeMailbox): AddressClass;
   /** The class, and whether the recipient exists as far as this server can tell. */
   verify(mailbox: EnvelopeMailbox): Promise<RecipientVerdict>;
+  /** Where mail for an address would go; undefined where that cannot be told now. Filters are told of it. */
+  whereTo?(address: string, sender: string): Promise<ResolvedAddress | undefined>;
 }
 
 export interface ClientInfo {
@@ -128,6 +130,62 @@ export class AcceptError extends Error {
   }
 }
 
+/** What mail filters want done when the session is not to go on as if there were none. */
+export type MilterVerdict =
+  | { readonly kind: 'hold'; readonly reason: string }
+  | { readonly kind: 'discard' }
+  /** The session is to end. */
+  | { readonly kind: 'shutdown' }
+  /** SMTP lines with their code, CRLF between them. */
+  | { readonly kind: 'reply'; readonly text: string };
+
+type Asked = Promise<MilterVerdict | undefined>;
+
+/** A macro by its name in braces (`{mail_addr}`); undefined: it has no value now. */
+export type MilterMacros = (name: string) => string | undefined | Promise<string | undefined>;
+
+/** The mail filters of one session. Never rejects; each answer comes within the filters' own time limits. */
+export interface MilterSession {
+  connect(client: { readonly name: string; readonly address: string; readonly port: number }): Asked;
+  helo(name: string): Asked;
+  /** The address as the client gave it, and its parameters. */
+  mail(words: readonly string[]): Asked;
+  rcpt(words: readonly string[], options?: { readonly rejected?: true }): Asked;
+  data(): Asked;
+  unknown(line: string): Asked;
+  /** What stands against the whole session. */
+  standing(): MilterVerdict | undefined;
+  /** The transaction is over, however it ended. */
+  abort(): void;
+  end(): void;
+}
+
+/** What stands beside a message on its way into the queue. */
+export interface MessageContext {
+  /** Who looks at it before it is taken. */
+  readonly milters: MilterSession;
+  /** Facts about its session once it is in. */
+  macros(queueId: string): MilterMacros;
+}
+
+/** Where an address goes, as `{mail_mailer}`, `{mail_host}` and `{mail_addr}` tell it. */
+export interface ResolvedAddress {
+  readonly transport: string;
+  readonly nexthop: string;
+  readonly address: string;
+}
+
+/** `commit` throws it when the message is not wanted: the client's reply, and nothing is kept. */
+export class MessageRefused extends Error {
+  override readonly name = 'MessageRefused';
+  /** SMTP lines with their code, CRLF between them. */
+  readonly reply: string;
+  constructor(reply: string) {
+    super(`message refused: ${reply}`);
+    this.reply = reply;
+  }
+}
+
 export interface IncomingMessage extends MessageWriter<AcceptResult> {
   /** Known from the start, for `Received:` and the log. */
   readonly queueId: string;
@@ -137,8 +195,8 @@ export interface IncomingMessage extends MessageWriter<AcceptResult> {
 
 /** The queue's entrance. Octets written are CRLF lines without dot-stuffing, `Received:` first. */
 export interface MessageQueue {
-  /** Throws `AcceptError`. The envelope is fixed: it is complete when DATA begins. */
-  begin(envelope: Omit<AcceptedEnvelope, 'messageSize'>): Promise<IncomingMessage>;
+  /** Throws `AcceptError`. The envelope is fixed: it is complete when DATA begins. `context`: of a session with filters. */
+  begin(envelope: Omit<AcceptedEnvelope, 'messageSize'>, context?: MessageContext): Promise<IncomingMessage>;
   /** Whether a message of this many octets may be taken now (`queue_minfree`): false is 452 4.3.1 at MAIL. */
   hasRoomFor(octets: number): Promise<boolean>;
 }

@@ -22,6 +22,7 @@ import {
   failed,
   resetTransaction,
 } from './conversation.ts';
+import { endMilters, replyOfLines, sessionMacros, tellMilters } from './milter-events.ts';
 import { type Chunk, END_OF_MESSAGE, MessageIntake } from './message-intake.ts';
 import { refusal } from './policy.ts';
 import { withFooter } from './reject-footer.ts';
@@ -41,6 +42,8 @@ export interface SmtpSessionOptions {
   readonly sessionId: string;
   /** Whether the host can do `startTls`. Default true. */
   readonly tlsAvailable?: boolean;
+  /** Connections this client has to the listener, this one included. */
+  readonly connections?: number;
 }
 
 type Mode =
@@ -134,6 +137,10 @@ export class SmtpSession implements ProtocolSession {
       chunking: 'none',
       improperPipelining: false,
       accessDenied: false,
+      milters: undefined,
+      miltersInTransaction: false,
+      milterFacts: {},
+      ...(options.connections === undefined ? {} : { connections: options.connections }),
       where: 'CONNECT',
       log: (level, message) => lines.write(level, message),
       lastDecision: undefined,
@@ -165,7 +172,8 @@ export class SmtpSession implements ProtocolSession {
 
   #greet(): void {
     const greeting = plainReply(220, this.#settings.banner);
-    if (this.#settings.delayReject || this.#settings.restrictions.client.length === 0) {
+    const { delayReject, restrictions, openMilters } = this.#settings;
+    if ((delayReject || restrictions.client.length === 0) && openMilters === undefined) {
       // The name is looked up meanwhile: nobody waits for it who does not need it.
       this.#say(greeting);
       this.#flush();
@@ -173,8 +181,35 @@ export class SmtpSession implements ProtocolSession {
     }
     this.#wait(this.#judgeClient(), (refused) => {
       this.#conversation.accessDenied = refused !== undefined;
-      this.#say(refused ?? greeting);
+      if (refused !== undefined || openMilters === undefined) this.#say(refused ?? greeting);
+      else
+        this.#wait(this.#openMilters(openMilters), (verdict) => this.#greetAfterMilters(greeting, verdict));
     });
+  }
+
+  async #openMilters(open: NonNullable<SmtpSettings['openMilters']>): Promise<Reply | undefined> {
+    const conversation = this.#conversation;
+    const { peer } = conversation;
+    conversation.milters = await open(peer.remoteAddress, {
+      macros: sessionMacros(conversation),
+      warn: (text) => conversation.log('warn', () => `warning: ${printable(text)}`),
+    });
+    const { name } = await conversation.client;
+    const client = { name, address: peer.remoteAddress, port: peer.remotePort };
+    return await tellMilters(conversation, {}, (milters) => milters.connect(client));
+  }
+
+  /** POSTFIX: a filter's temporary refusal of a client shows at its next commands, not in the greeting. */
+  #greetAfterMilters(greeting: Reply, refused: Reply | undefined): void {
+    const { myhostname } = this.#settings;
+    if (this.#mode.kind === 'over') return endMilters(this.#conversation);
+    if (refused?.code === 421) {
+      this.#say(plainReply(421, `${myhostname} Service unavailable - try again later`));
+      return this.#close();
+    }
+    if (refused === undefined || refused.code < 500) return this.#say(greeting);
+    this.#errors++;
+    this.#say(plainReply(554, `${myhostname} ESMTP not accepting connections`));
   }
 
   receive(chunk: Buffer): void {
@@ -190,6 +225,7 @@ export class SmtpSession implements ProtocolSession {
     const conversation = this.#conversation;
     this.#framer.discard();
     resetTransaction(conversation);
+    if (conversation.helo !== undefined) conversation.milters?.abort();
     conversation.tls = tls;
     conversation.helo = undefined;
     conversation.protocol = 'SMTP';
@@ -353,7 +389,13 @@ export class SmtpSession implements ProtocolSession {
       return this.#close();
     }
     if (this.#conversation.accessDenied) return this.#refuseAccess();
-    this.#refuse(NOT_RECOGNIZED);
+    const { milters } = this.#conversation;
+    if (milters === undefined) return this.#refuse(NOT_RECOGNIZED);
+    this.#wait(milters.unknown(text), (verdict) => {
+      // POSTFIX: a permanent refusal by a filter says nothing that ours does not.
+      const isTemporary = verdict?.kind === 'reply' && verdict.text.startsWith('4');
+      this.#refuse(isTemporary ? replyOfLines(verdict.text) : NOT_RECOGNIZED);
+    });
   }
 
   /** RFC 2920 §3.1: who pipelines must have asked, and must wait where a group ends. False: the session is over. */
@@ -536,6 +578,7 @@ export class SmtpSession implements ProtocolSession {
 
   async #judgeClient(): Promise<Reply | undefined> {
     await this.#conversation.client;
+    if (this.#settings.delayReject) return undefined;
     return refusal(this.#conversation, { moment: 'connect' });
   }
 
@@ -544,6 +587,7 @@ export class SmtpSession implements ProtocolSession {
     const conversation = this.#conversation;
     const { peer, client } = conversation;
     if (!(client instanceof Promise)) this.#lines.renamed(client, peer.remoteAddress);
+    endMilters(conversation);
     conversation.mayXclient = this.#settings.isXclientHost(peer.remoteAddress);
     this.#greet();
   }
@@ -592,6 +636,7 @@ export class SmtpSession implements ProtocolSession {
     if (this.#mode.kind === 'over') return;
     this.#mode = OVER;
     this.#intake.drop();
+    endMilters(this.#conversation);
     this.#framer.discard();
     const counts = this.#counts.format();
     this.#lines.write('info', (client) => `disconnect from ${client}${counts}`);

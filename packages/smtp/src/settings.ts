@@ -3,7 +3,7 @@
 // record from the parsed configuration; nothing here reads files.
 
 import { type ClientRateLimits, NO_RATE_LIMITS } from './client-limits.ts';
-import type { AccessTable, PolicyService } from './ports.ts';
+import type { AccessTable, MilterMacros, MilterSession, PolicyService } from './ports.ts';
 
 export interface RestrictionItem {
   readonly word: string;
@@ -143,6 +143,15 @@ export interface SmtpSettings {
   /** Clients whose messages get missing header fields: words as in `local_header_rewrite_clients`. */
   readonly localHeaderRewriteClients: readonly string[];
   readonly alwaysAddMissingHeaders: boolean;
+
+  /** The filters of a client's session, `smtpd_milters` or what `smtpd_milter_maps` says; absent: there are none. */
+  readonly openMilters?: (
+    client: string,
+    facts: { readonly macros: MilterMacros; readonly warn: (text: string) => void },
+  ) => Promise<MilterSession | undefined>;
+  /** `milter_macro_daemon_name`, `milter_macro_v`. */
+  readonly milterDaemonName: string;
+  readonly milterVersion: string;
 
   readonly codes: RejectCodes;
 }
@@ -300,6 +309,8 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     forbidBareNewlineRejectCode: 550,
     localHeaderRewriteClients: ['permit_inet_interfaces'],
     alwaysAddMissingHeaders: false,
+    milterDaemonName: myhostname,
+    milterVersion: 'Postcote',
     codes: DEFAULT_REJECT_CODES,
   };
 }

@@ -12,6 +12,7 @@ import {
   ok,
   saslActive,
 } from '../conversation.ts';
+import { standingRefusal454 } from '../milter-events.ts';
 import type { SaslStep } from '../ports.ts';
 import { plainReply, printable, reply } from '../reply.ts';
 
@@ -30,6 +31,8 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
   if (conversation.transaction !== undefined) {
     return failed(reply(503, '5.1', 'Error: MAIL transaction in progress'));
   }
+  const standing = standingRefusal454(conversation);
+  if (standing !== undefined) return failed(standing);
   if (settings.tlsAuthOnly && tls === undefined) {
     return failed(reply(504, '5.4', 'Encryption required for requested authentication mechanism'));
   }

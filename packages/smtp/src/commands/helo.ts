@@ -11,6 +11,7 @@ import {
   resetTransaction,
   saslActive,
 } from '../conversation.ts';
+import { tellMilters } from '../milter-events.ts';
 import { refusal } from '../policy.ts';
 import { type Reply, plainReply, printable } from '../reply.ts';
 
@@ -29,19 +30,36 @@ function greet(
       .map((word) => word.text)
       .join(' '),
   ).replace(UNSAFE, '?');
-  if (conversation.settings.delayReject) return accept(verb, conversation, name);
+  const goOn = (refused: Reply | undefined): Outcome | Promise<Outcome> => {
+    if (refused !== undefined) return failed(refused);
+    return conversation.milters === undefined
+      ? accept(verb, conversation, { name })
+      : askMilters(verb, conversation, name);
+  };
+  if (conversation.settings.delayReject) return goOn(undefined);
   const refused = refusal(conversation, { moment: 'helo', helo: name });
-  if (refused instanceof Promise) {
-    return refused.then((reply) => (reply === undefined ? accept(verb, conversation, name) : failed(reply)));
-  }
-  return refused === undefined ? accept(verb, conversation, name) : failed(refused);
+  return refused instanceof Promise ? refused.then(goOn) : goOn(refused);
 }
 
-function accept(verb: 'EHLO' | 'HELO', conversation: Conversation, name: string): Outcome {
+/** POSTFIX: only a filter that ends the session is heard now; what else it says is said to MAIL and what follows. */
+async function askMilters(verb: 'EHLO' | 'HELO', conversation: Conversation, name: string): Promise<Outcome> {
+  const question = { helo: name };
+  const refused = await tellMilters(conversation, {}, (milters) => milters.helo(name), { question });
+  if (refused?.code === 421) return failed(refused);
+  return accept(verb, conversation, { name, offersNothing: refused !== undefined && refused.code >= 500 });
+}
+
+function accept(
+  verb: 'EHLO' | 'HELO',
+  conversation: Conversation,
+  { name, offersNothing = false }: { readonly name: string; readonly offersNothing?: boolean },
+): Outcome {
   resetTransaction(conversation);
+  if (conversation.helo !== undefined) conversation.milters?.abort();
   conversation.helo = name;
   conversation.protocol = verb === 'EHLO' ? 'ESMTP' : 'SMTP';
   if (verb === 'HELO') return ok(plainReply(250, conversation.settings.myhostname));
+  if (offersNothing) return ok(plainReply(250, conversation.settings.myhostname, 'ENHANCEDSTATUSCODES'));
   const off = [...conversation.settings.discardEhloKeywords];
   if (off.length > 0 && !off.includes('silent-discard')) {
     conversation.log('info', () => `discarding EHLO keywords: ${off.join(' ').toUpperCase()}`);

@@ -13,9 +13,10 @@ import {
 } from '../conversation.ts';
 import { Effects } from '../effects.ts';
 import { type MailParameters, parseMailParameters } from '../esmtp-parameters.ts';
+import { tellMilters } from '../milter-events.ts';
 import { logRefusal, refusal } from '../policy.ts';
 import type { Path } from '../address.ts';
-import { printable, reply } from '../reply.ts';
+import { type Reply, printable, reply } from '../reply.ts';
 
 const OK = reply(250, '1.0', 'Ok');
 const BAD_SENDER = reply(501, '1.7', 'Bad sender address syntax');
@@ -46,10 +47,15 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
     logBadAddress(conversation, address.text);
     return failed(BAD_SENDER);
   }
-  return judge(conversation, sender, parameters.value);
+  const told = [address, ...rest].map((word) => word.text);
+  return judge(conversation, sender, { parameters: parameters.value, words: told });
 }
 
-async function judge(conversation: Conversation, sender: Path, parameters: MailParameters): Promise<Outcome> {
+async function judge(
+  conversation: Conversation,
+  sender: Path,
+  { parameters, words }: { readonly parameters: MailParameters; readonly words: readonly string[] },
+): Promise<Outcome> {
   const { settings, ports } = conversation;
   const effects = new Effects();
   conversation.transactions++;
@@ -57,15 +63,23 @@ async function judge(conversation: Conversation, sender: Path, parameters: MailP
     const refused = await refusal(conversation, { moment: 'mail', sender, effects });
     if (refused !== undefined) return failed(refused);
   }
+  resetTransaction(conversation);
+  if (conversation.milters !== undefined) {
+    conversation.miltersInTransaction = true;
+    const refused = await tellMilters(conversation, { sender }, (milters) => milters.mail(words), {
+      question: { sender },
+      effects,
+    });
+    if (refused !== undefined) return abandon(conversation, refused);
+  }
   if (settings.messageSizeLimit > 0 && parameters.size > settings.messageSizeLimit) {
     logRefusal(conversation, TOO_BIG, { sender });
-    return failed(TOO_BIG);
+    return abandon(conversation, TOO_BIG);
   }
   if (!(await ports.queue.hasRoomFor(parameters.size))) {
     logRefusal(conversation, NO_SPACE, { sender });
-    return failed(NO_SPACE);
+    return abandon(conversation, NO_SPACE);
   }
-  resetTransaction(conversation);
   conversation.transaction = {
     sender,
     parameters,
@@ -75,6 +89,12 @@ async function judge(conversation: Conversation, sender: Path, parameters: MailP
     effects,
   };
   return ok(OK);
+}
+
+/** Filters were told of a transaction that does not come about. */
+function abandon(conversation: Conversation, refused: Reply): Outcome {
+  resetTransaction(conversation);
+  return failed(refused);
 }
 
 export function logBadAddress(conversation: Conversation, text: string): void {

@@ -12,8 +12,9 @@ import {
   ok,
 } from '../conversation.ts';
 import { type RecipientParameters, parseRecipientParameters } from '../esmtp-parameters.ts';
+import { tellRecipient } from '../milter-events.ts';
 import { refusal } from '../policy.ts';
-import { reply } from '../reply.ts';
+import { type Reply, reply } from '../reply.ts';
 import { logBadAddress } from './mail.ts';
 
 const OK = reply(250, '1.5', 'Ok');
@@ -45,13 +46,17 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
     // POSTFIX: the first thousand too many are no error of the client's.
     return transaction.overshoot++ < settings.recipientOvershootLimit ? ok(TOO_MANY) : failed(TOO_MANY);
   }
-  const refused = refusal(conversation, { moment: 'rcpt', recipient: path });
-  if (refused instanceof Promise) {
-    return refused.then((value) =>
-      value === undefined ? add(transaction, path, parameters.value) : failed(value),
-    );
-  }
-  return refused === undefined ? add(transaction, path, parameters.value) : failed(refused);
+  const conclude = (value: Reply | undefined): Outcome =>
+    value === undefined ? add(transaction, path, parameters.value) : failed(value);
+  const judged = refusal(conversation, { moment: 'rcpt', recipient: path });
+  if (conversation.milters === undefined)
+    return judged instanceof Promise ? judged.then(conclude) : conclude(judged);
+  const told = [address, ...rest].map((word) => word.text);
+  const tell = async (): Promise<Outcome> => {
+    const rejection = await judged;
+    return conclude(await tellRecipient(conversation, path, { words: told, rejection }));
+  };
+  return tell();
 }
 
 function add(transaction: Transaction, path: Path, parameters: RecipientParameters): Outcome {

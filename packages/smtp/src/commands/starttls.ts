@@ -3,6 +3,7 @@
 
 import { refuseTls } from '../client-events.ts';
 import { type Command, failed, ok } from '../conversation.ts';
+import { standingRefusal454 } from '../milter-events.ts';
 import { reply } from '../reply.ts';
 
 export const starttls: Command = {
@@ -12,6 +13,8 @@ export const starttls: Command = {
   run(conversation, words) {
     const { settings, tls, tlsAvailable } = conversation;
     if (words.length !== 1) return failed(reply(501, '5.4', 'Syntax: STARTTLS'));
+    const standing = standingRefusal454(conversation);
+    if (standing !== undefined) return failed(standing);
     if (tls !== undefined) return failed(reply(554, '5.1', 'Error: TLS already active'));
     if (settings.tlsSecurityLevel === 'none' || settings.discardEhloKeywords.has('starttls')) {
       return failed(reply(502, '5.1', 'Error: command not implemented'));

@@ -10,6 +10,7 @@ import {
   failed,
   ok,
 } from '../conversation.ts';
+import { standingRefusal } from '../milter-events.ts';
 import { refusal } from '../policy.ts';
 import { type Reply, printable, reply } from '../reply.ts';
 import { logBadAddress } from './mail.ts';
@@ -17,6 +18,8 @@ import { logBadAddress } from './mail.ts';
 function run(conversation: Conversation, words: readonly CommandWord[]): Outcome | Promise<Outcome> {
   const { settings } = conversation;
   if (settings.disableVrfyCommand) return failed(reply(502, '5.1', 'VRFY command is disabled'));
+  const standing = standingRefusal(conversation);
+  if (standing !== undefined) return failed(standing);
   const names = words.slice(1);
   const last = names.at(-1);
   if (names.length > 1 && settings.smtputf8Enable && last?.text.toUpperCase() === 'SMTPUTF8') names.pop();
