@@ -1,7 +1,7 @@
 // IMAP commands as values: what the parsers make and the sessions run.
 
 import type { FetchItem } from './fetch-item.ts';
-import type { SearchKey, SearchReturn } from './search-key.ts';
+import type { SearchKey, SearchReturns, SortCriterion, ThreadAlgorithm } from './search-key.ts';
 import type { SequenceSet } from './sequence-set.ts';
 
 /** Whether numbers are message sequence numbers or UIDs. */
@@ -53,8 +53,22 @@ export type Command =
       readonly kind: 'search';
       readonly numbering: Numbering;
       readonly key: SearchKey;
-      readonly returns: SearchReturn | undefined;
+      readonly returns: SearchReturns | undefined;
     }
+  | {
+      readonly kind: 'sort';
+      readonly numbering: Numbering;
+      readonly key: SearchKey;
+      readonly returns: SearchReturns | undefined;
+      readonly criteria: readonly SortCriterion[];
+    }
+  | {
+      readonly kind: 'thread';
+      readonly numbering: Numbering;
+      readonly key: SearchKey;
+      readonly algorithm: ThreadAlgorithm;
+    }
+  | { readonly kind: 'cancelUpdate'; readonly tags: readonly string[] }
   | {
       readonly kind: 'copy' | 'move';
       readonly numbering: Numbering;

@@ -67,7 +67,6 @@ describe('parseCommand', () => {
     'FETCH 1 MODSEQ',
     'FETCH 1 "FLAGS"',
     'FETCH 0 FLAGS',
-    'FETCH $ FLAGS',
     'STORE 1 FLAGS',
     'STORE 1 FLAGS ("a")',
     'STORE 1 FLAGS (a(b))',

@@ -12,7 +12,7 @@ import {
   parseStatus,
 } from './parse/mailboxes.ts';
 import { parseCopy, parseStore, parseUidExpunge } from './parse/messages.ts';
-import { parseSearch } from './parse/search.ts';
+import { parseCancelUpdate, parseSearch, parseSort, parseThread } from './parse/search.ts';
 import { parseAuthenticate, parseEnable, parseId, parseLogin } from './parse/session.ts';
 
 type Parser = (args: readonly Arg[]) => Parsed<Command>;
@@ -55,6 +55,11 @@ const PARSERS: ReadonlyMap<string, Parser> = new Map<string, Parser>([
   ['UID STORE', (args) => parseStore(args, 'uid')],
   ['SEARCH', (args) => parseSearch(args, 'sequence')],
   ['UID SEARCH', (args) => parseSearch(args, 'uid')],
+  ['SORT', (args) => parseSort(args, 'sequence')],
+  ['UID SORT', (args) => parseSort(args, 'uid')],
+  ['THREAD', (args) => parseThread(args, 'sequence')],
+  ['UID THREAD', (args) => parseThread(args, 'uid')],
+  ['CANCELUPDATE', parseCancelUpdate],
   ['COPY', (args) => parseCopy(args, { kind: 'copy', numbering: 'sequence' })],
   ['UID COPY', (args) => parseCopy(args, { kind: 'copy', numbering: 'uid' })],
   ['MOVE', (args) => parseCopy(args, { kind: 'move', numbering: 'sequence' })],

@@ -15,6 +15,7 @@ import { foldForSearch } from '@postcote/mime';
 import { dayOf } from '../codec/dates.ts';
 import type { SearchKey } from '../codec/search-key.ts';
 import { type NumberRange, resolveSequenceSet, type SequenceSet } from '../codec/sequence-set.ts';
+import { emailId } from '../fetch/object-id.ts';
 import { MessageText, type Needles } from './message-text.ts';
 
 export interface SearchScope {
@@ -24,6 +25,8 @@ export interface SearchScope {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly zone: (date: Date) => number;
+  /** What `$` stands for (RFC 5182); nothing when absent. */
+  readonly isSaved?: (uid: number) => boolean;
 }
 
 export interface SearchedMessage {
@@ -43,9 +46,13 @@ export class SearchProgram {
   readonly #sets = new Map<SequenceSet, readonly NumberRange[]>();
   readonly #verdicts = new Map<SearchKey, TextVerdicts>();
 
+  /** RFC 7162 §3.1.5: the response then tells the highest modification sequence. */
+  readonly usesModseq: boolean;
+
   constructor(key: SearchKey, scope: SearchScope) {
     this.#key = prepare(key);
     this.#scope = scope;
+    this.usesModseq = some(this.#key, ({ kind }) => kind === 'modseq');
     this.#needles = { body: needlesOf(this.#key, 'body'), text: needlesOf(this.#key, 'text') };
   }
 
@@ -84,8 +91,15 @@ export class SearchProgram {
       case 'recent':
         return message.recent === key.present;
       case 'sequence':
+        if (key.set.kind === 'saved') return this.#scope.isSaved?.(message.record.uid) ?? false;
         return contains(this.#ranges(key.set, this.#scope.count), message.seq);
+      case 'modseq':
+        return message.record.modseq >= key.atLeast;
+      case 'threadId':
+        // No message is known by a thread (RFC 8474 §5.2 allows NIL for all).
+        return false;
       case 'uid':
+        if (key.set.kind === 'saved') return this.#scope.isSaved?.(message.record.uid) ?? false;
         return contains(this.#ranges(key.set, this.#scope.lastUid), message.record.uid);
       case 'header':
       case 'body':
@@ -136,11 +150,15 @@ export class SearchProgram {
         return key.relation === 'younger' ? age <= key.seconds * 1000 : age >= key.seconds * 1000;
       }
       case 'date': {
-        const day = key.of === 'sent' ? await text.sentDay() : await this.#internalDay(handle);
+        const day = await this.#day(key.of, at);
         if (day === undefined) return false;
         if (key.relation === 'before') return day < key.day;
         return key.relation === 'on' ? day === key.day : day >= key.day;
       }
+      case 'saveDateSupported':
+        return handle.saveDate !== undefined;
+      case 'emailId':
+        return emailId(handle) === key.id;
       case 'header':
         return text.headerContains(key.field, key.text);
       case 'body':
@@ -151,8 +169,14 @@ export class SearchProgram {
     }
   }
 
-  async #internalDay(handle: MessageHandle): Promise<number> {
-    const date = await handle.internalDate();
+  async #day(
+    of: 'internal' | 'sent' | 'saved',
+    { handle, text }: { readonly handle: MessageHandle; readonly text: MessageText },
+  ): Promise<number | undefined> {
+    if (of === 'sent') return text.sentDay();
+    // RFC 8514 §4.2: where save dates are not kept, INTERNALDATE stands in.
+    const date =
+      of === 'saved' && handle.saveDate !== undefined ? await handle.saveDate() : await handle.internalDate();
     return dayOf(date, this.#scope.zone(date));
   }
 
@@ -201,6 +225,17 @@ function prepare(key: SearchKey): SearchKey {
     default:
       return key;
   }
+}
+
+/** Whether any key within `root` is such a one. */
+export function some(root: SearchKey, test: (key: SearchKey) => boolean): boolean {
+  const rest: SearchKey[] = [root];
+  for (let key = rest.pop(); key !== undefined; key = rest.pop()) {
+    if (test(key)) return true;
+    if (key.kind === 'not') rest.push(key.key);
+    else if (key.kind === 'and' || key.kind === 'or') rest.push(...key.keys);
+  }
+  return false;
 }
 
 function needlesOf(root: SearchKey, kind: keyof Needles): string[] {

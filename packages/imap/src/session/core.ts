@@ -107,6 +107,18 @@ export class SessionCore {
     return this.out.blocked || this.clock.now() >= this.#sliceEnd;
   }
 
+  /**
+   * RFC 7162 §3.1: a command that speaks of modification sequences switches CONDSTORE on, and FETCH responses carry
+   * them from then on.
+   */
+  enableCondstore(): void {
+    if (this.enabled.has('CONDSTORE')) return;
+    this.enabled.add('CONDSTORE');
+    // DOVECOT: told at once for the mailbox that is selected.
+    const modseq = this.selected?.mailbox.highestModseq;
+    if (modseq !== undefined) this.out.text(`* OK [HIGHESTMODSEQ ${modseq}] Highest\r\n`);
+  }
+
   beginSlice(): void {
     this.#sliceEnd = this.clock.now() + SLICE_MS;
   }

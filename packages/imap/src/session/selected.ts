@@ -16,7 +16,14 @@ import {
 import type { GatheringWriter } from '@postcote/wire';
 import type { Numbering } from '../codec/command.ts';
 import { FLAG_ORDER, formatFlags } from '../codec/flags.ts';
-import { type NumberRange, rangesOf, resolveSequenceSet, type SequenceSet } from '../codec/sequence-set.ts';
+import {
+  lowerBound as lowerBoundOf,
+  type NumberRange,
+  rangesOf,
+  resolveSequenceSet,
+  type SequenceSet,
+} from '../codec/sequence-set.ts';
+import { SearchContexts } from './search-contexts.ts';
 
 /** The mailbox is no longer the one that was selected: the session has to end. */
 export class MailboxReplaced extends Error {
@@ -38,6 +45,16 @@ export interface SelectedState {
   readonly recent: readonly NumberRange[];
   readonly recentShown: number;
   readonly keywords: string;
+  /** The result of the last SEARCH RETURN (SAVE), as UIDs. */
+  readonly saved?: readonly NumberRange[];
+}
+
+/** What a sync told, for those who follow a search (RFC 5267). */
+export interface SyncNews {
+  /** Messages whose flags changed, whether or not the client was told. */
+  readonly changed: readonly number[];
+  /** Index of the first message that is new to the client. */
+  readonly appeared: number;
 }
 
 export class Selected {
@@ -49,6 +66,9 @@ export class Selected {
   #keywordsShown: string;
   /** What this session changed and need not be told: UID to the modseq of that change. */
   readonly #silenced = new Map<number, number>();
+  /** RFC 5182: `$`, as ascending UIDs. */
+  #saved: readonly number[] = [];
+  readonly contexts = new SearchContexts();
 
   constructor(mailbox: Mailbox, readOnly: boolean, recent: readonly number[]) {
     this.mailbox = mailbox;
@@ -67,6 +87,9 @@ export class Selected {
     }
     selected.#recentShown = state.recentShown;
     selected.#keywordsShown = state.keywords;
+    selected.#saved = (state.saved ?? []).flatMap(({ first, last }) =>
+      Array.from({ length: last - first + 1 }, (_, at) => first + at),
+    );
     return selected;
   }
 
@@ -78,6 +101,7 @@ export class Selected {
       recent: rangesOf([...this.#recent].sort((a, b) => a - b)),
       recentShown: this.#recentShown,
       keywords: this.#keywordsShown,
+      ...(this.#saved.length === 0 ? {} : { saved: rangesOf(this.#saved) }),
     };
   }
 
@@ -95,6 +119,15 @@ export class Selected {
     return this.#recent.size;
   }
 
+  /** Keeps the result of a search for `$`; ascending UIDs. */
+  save(uids: readonly number[]): void {
+    this.#saved = uids;
+  }
+
+  isSaved(uid: number): boolean {
+    return this.#saved[lowerBoundOf(this.#saved, uid)] === uid;
+  }
+
   /** The current record; undefined when it is expunged. `index` is a guess, right unless something is expunged. */
   record(uid: number, index: number): MessageRecord | undefined {
     const { records } = this.mailbox;
@@ -108,6 +141,7 @@ export class Selected {
    */
   resolve(set: SequenceSet, numbering: Numbering): readonly NumberRange[] | undefined {
     const { uids } = this;
+    if (set.kind === 'saved') return rangesOf(this.#savedIndices());
     if (numbering === 'uid') {
       const ranges: NumberRange[] = [];
       for (const { first, last } of resolveSequenceSet(set, uids.at(-1) ?? 0)) {
@@ -123,6 +157,13 @@ export class Selected {
     if (bottom === undefined || top === undefined || bottom.first < 1 || top.last > uids.length)
       return undefined;
     return ranges.map(({ first, last }) => ({ first: first - 1, last: last - 1 }));
+  }
+
+  *#savedIndices(): Generator<number> {
+    for (const uid of this.#saved) {
+      const index = lowerBound(this.uids, uid);
+      if (this.uids[index] === uid) yield index;
+    }
   }
 
   /** The UIDs of ranges of indices. */
@@ -159,7 +200,7 @@ export class Selected {
   }
 
   /** Tells what has changed in the snapshot since the last time. Throws `MailboxReplaced`. */
-  async sync(out: GatheringWriter, options: SyncOptions): Promise<void> {
+  async sync(out: GatheringWriter, options: SyncOptions): Promise<SyncNews | undefined> {
     const { mailbox } = this;
     if (
       mailbox.uidValidity === this.#view.uidValidity &&
@@ -167,12 +208,13 @@ export class Selected {
       (options.holdExpunges || !this.#view.holding)
     ) {
       this.#silenced.clear();
-      return;
+      return undefined;
     }
     const lastKnown = this.uids.at(-1) ?? 0;
     if ((mailbox.records.at(-1)?.uid ?? 0) > lastKnown) await this.#noticeRecent();
     const diff = diffView(this.#view, mailbox, options);
     if (diff.reset) throw new MailboxReplaced('UIDVALIDITY changed');
+    if (diff.vanished.length > 0) this.contexts.forget(out, diff.vanished, this.#view.uids);
     this.#view = diff.view;
     const keywords = mailbox.keywords.join(' ');
     if (keywords !== this.#keywordsShown) {
@@ -195,6 +237,10 @@ export class Selected {
       );
     }
     this.#silenced.clear();
+    return {
+      changed: diff.changed.map(({ record }) => record.uid),
+      appeared: lowerBound(this.uids, lastKnown + 1),
+    };
   }
 
   async #noticeRecent(): Promise<void> {

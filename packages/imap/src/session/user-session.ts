@@ -133,6 +133,8 @@ export class ImapUserSession implements ProtocolSession {
   get canSuspend(): boolean {
     if (this.#over || this.#running || this.#appending.active || this.#reader.buffered > 0) return false;
     if (this.#idling === undefined && this.#reader.midCommand) return false;
+    // What a followed search has told so far is not worth keeping: such clients are few.
+    if ((this.#core.selected?.contexts.size ?? 0) > 0) return false;
     const mailbox = this.#core.selected?.mailbox;
     if (mailbox === undefined) return true;
     return mailbox.keepsModseqs === true && (this.#idling === undefined || mailbox.watchPaths !== undefined);
@@ -323,10 +325,12 @@ export class ImapUserSession implements ProtocolSession {
     if (selected === undefined || row.sync === 'none') return undefined;
     try {
       if (row.refresh) await selected.mailbox.refresh();
-      await selected.sync(this.#out, {
+      const news = await selected.sync(this.#out, {
         holdExpunges: row.sync === 'holdExpunges',
         withUid: verb.startsWith('UID '),
       });
+      if (news !== undefined && selected.contexts.size > 0)
+        await selected.contexts.follow(this.#core, selected, news);
       return undefined;
     } catch (error) {
       if (!(error instanceof MailboxError)) throw error;

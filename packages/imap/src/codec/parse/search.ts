@@ -1,12 +1,11 @@
-// SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731 RETURN, RFC 5032 YOUNGER and OLDER).
+// SEARCH, SORT and THREAD with their UID forms (RFC 3501 §6.4.4, RFC 5256, RFC 5267; RFC 4731 RETURN).
 //
 //   search = "SEARCH" [SP "RETURN" SP "(" … ")"] [SP "CHARSET" SP astring] 1*(SP search-key)
-//
-// NOT and OR nest without parentheses, so keys are parsed onto a stack of operators of our own: ten thousand NOTs
-// are ten thousand steps, not calls. The depth of the result is bounded.
+//   sort   = "SORT" [SP "RETURN" SP "(" … ")"] SP "(" sort-criteria ")" SP charset 1*(SP search-key)
+//   thread = "THREAD" SP algorithm SP charset 1*(SP search-key)
 
-import { decodeCharset, isKnownCharset } from '@postcote/mime';
-import { type Arg, ArgCursor, argBytes, argText } from '../arg.ts';
+import { isKnownCharset } from '@postcote/mime';
+import { type Arg, ArgCursor } from '../arg.ts';
 import {
   badArguments,
   type CommandOf,
@@ -15,33 +14,77 @@ import {
   type ParseFailure,
   parsed,
 } from '../command.ts';
-import { parseDay } from '../dates.ts';
-import { keywordText } from '../flags.ts';
-import type { SearchKey, SearchReturn } from '../search-key.ts';
-import { parseSequenceSet } from '../sequence-set.ts';
-
-/** How deep NOT, OR and parentheses may stand within one another. */
-const MAX_DEPTH = 500;
+import type {
+  PartialRange,
+  SearchReturns,
+  SearchReturnWord,
+  SortCriterion,
+  SortField,
+  ThreadAlgorithm,
+} from '../search-key.ts';
+import { parseSearchKeys } from './search-keys.ts';
 
 export function parseSearch(args: readonly Arg[], numbering: Numbering): Parsed<CommandOf<'search'>> {
   const cursor = new ArgCursor(args);
-  let returns: SearchReturn | undefined;
-  if (nextWord(cursor) === 'RETURN') {
-    cursor.take();
-    returns = parseReturns(cursor.list());
-    if (returns === undefined) return badArguments('Unknown SEARCH return option');
-  }
+  const returns = parseReturns(cursor);
+  if (!returns.ok) return returns;
   let charset = 'UTF-8';
   if (nextWord(cursor) === 'CHARSET') {
     cursor.take();
-    const name = cursor.astring()?.toString('latin1');
-    if (name === undefined) return badArguments('Invalid charset argument.');
-    if (!isKnownCharset(name)) return { ok: false, kind: 'no', code: 'BADCHARSET', text: 'Unknown charset' };
-    charset = name;
+    const named = parseCharset(cursor);
+    if (!named.ok) return named;
+    charset = named.value;
   }
-  if (cursor.atEnd) return badArguments('Missing search parameters');
-  const key = new KeyParser(charset).parse(cursor);
-  return key.ok ? parsed({ kind: 'search', numbering, key: key.value, returns }) : key;
+  const key = parseSearchKeys(cursor, charset);
+  return key.ok ? parsed({ kind: 'search', numbering, key: key.value, returns: returns.value }) : key;
+}
+
+export function parseSort(args: readonly Arg[], numbering: Numbering): Parsed<CommandOf<'sort'>> {
+  const cursor = new ArgCursor(args);
+  const returns = parseReturns(cursor);
+  if (!returns.ok) return returns;
+  const criteria = parseCriteria(cursor.list());
+  if (!criteria.ok) return criteria;
+  const charset = parseCharset(cursor);
+  if (!charset.ok) return charset;
+  const key = parseSearchKeys(cursor, charset.value);
+  if (!key.ok) return key;
+  return parsed({
+    kind: 'sort',
+    numbering,
+    key: key.value,
+    returns: returns.value,
+    criteria: criteria.value,
+  });
+}
+
+const ALGORITHMS: ReadonlySet<string> = new Set<ThreadAlgorithm>(['ORDEREDSUBJECT', 'REFERENCES', 'REFS']);
+
+export function parseThread(args: readonly Arg[], numbering: Numbering): Parsed<CommandOf<'thread'>> {
+  const cursor = new ArgCursor(args);
+  const algorithm = cursor.word();
+  if (algorithm === undefined) return badArguments('Invalid thread algorithm argument');
+  if (!ALGORITHMS.has(algorithm)) return badArguments('Unknown thread algorithm');
+  const charset = parseCharset(cursor);
+  if (!charset.ok) return charset;
+  const key = parseSearchKeys(cursor, charset.value);
+  if (!key.ok) return key;
+  return parsed({
+    kind: 'thread',
+    numbering,
+    key: key.value,
+    algorithm: algorithm as ThreadAlgorithm,
+  });
+}
+
+/** RFC 5267 §4.3.5: the tags of searches whose updates are no longer wanted. */
+export function parseCancelUpdate(args: readonly Arg[]): Parsed<CommandOf<'cancelUpdate'>> {
+  const tags: string[] = [];
+  for (const arg of args) {
+    if (arg.kind !== 'string') return badArguments('Invalid parameters');
+    tags.push(arg.bytes.toString('latin1'));
+  }
+  return tags.length === 0 ? badArguments('Invalid parameters') : parsed({ kind: 'cancelUpdate', tags });
 }
 
 function nextWord(cursor: ArgCursor): string | undefined {
@@ -49,239 +92,97 @@ function nextWord(cursor: ArgCursor): string | undefined {
   return next?.kind === 'atom' ? next.text.toUpperCase() : undefined;
 }
 
-const RETURN_WORDS: ReadonlySet<string> = new Set(['MIN', 'MAX', 'ALL', 'COUNT']);
+function parseCharset(cursor: ArgCursor): Parsed<string> {
+  const name = cursor.astring()?.toString('latin1');
+  if (name === undefined) return badArguments('Invalid charset argument');
+  return isKnownCharset(name) ? parsed(name) : UNKNOWN_CHARSET;
+}
 
-function parseReturns(list: readonly Arg[] | undefined): SearchReturn | undefined {
-  if (list === undefined) return undefined;
-  const words = list.map((arg) => (arg.kind === 'atom' ? arg.text.toUpperCase() : ''));
-  if (!words.every((word) => RETURN_WORDS.has(word))) return undefined;
+const UNKNOWN_CHARSET: ParseFailure = {
+  ok: false,
+  kind: 'no',
+  code: 'BADCHARSET',
+  text: 'Unknown charset',
+};
+
+const RETURN_WORDS: ReadonlySet<string> = new Set<SearchReturnWord>([
+  'MIN',
+  'MAX',
+  'ALL',
+  'COUNT',
+  'SAVE',
+  'UPDATE',
+  'CONTEXT',
+]);
+
+function parseReturns(cursor: ArgCursor): Parsed<SearchReturns | undefined> {
+  if (nextWord(cursor) !== 'RETURN') return parsed(undefined);
+  cursor.take();
+  const list = cursor.list();
+  if (list === undefined) return badArguments('Unknown SEARCH return option');
+  const options = new ArgCursor(list);
+  const words = new Set<SearchReturnWord>();
+  let partial: PartialRange | undefined;
+  while (!options.atEnd) {
+    const word = options.word() ?? '';
+    if (word === 'PARTIAL') {
+      if (partial !== undefined) return badArguments('PARTIAL can be used only once');
+      partial = parsePartialRange(options.atom() ?? '');
+      if (partial === undefined) return badArguments('PARTIAL range broken');
+      words.add('PARTIAL');
+    } else if (RETURN_WORDS.has(word)) {
+      words.add(word as SearchReturnWord);
+    } else {
+      return badArguments('Unknown SEARCH return option');
+    }
+  }
+  if (partial !== undefined && words.has('ALL')) return badArguments('PARTIAL conflicts with ALL');
   // RFC 4731 §3.1: an empty list asks for ALL.
-  return new Set(words.length === 0 ? ['ALL'] : words) as SearchReturn;
+  if (words.size === 0) words.add('ALL');
+  return parsed(partial === undefined ? { words } : { words, partial });
 }
 
-/** Keys without arguments. */
-const PLAIN: ReadonlyMap<string, SearchKey> = new Map<string, SearchKey>([
-  ['ALL', { kind: 'all' }],
-  ['ANSWERED', { kind: 'flag', flag: '\\Answered', present: true }],
-  ['DELETED', { kind: 'flag', flag: '\\Deleted', present: true }],
-  ['DRAFT', { kind: 'flag', flag: '\\Draft', present: true }],
-  ['FLAGGED', { kind: 'flag', flag: '\\Flagged', present: true }],
-  ['SEEN', { kind: 'flag', flag: '\\Seen', present: true }],
-  ['UNANSWERED', { kind: 'flag', flag: '\\Answered', present: false }],
-  ['UNDELETED', { kind: 'flag', flag: '\\Deleted', present: false }],
-  ['UNDRAFT', { kind: 'flag', flag: '\\Draft', present: false }],
-  ['UNFLAGGED', { kind: 'flag', flag: '\\Flagged', present: false }],
-  ['UNSEEN', { kind: 'flag', flag: '\\Seen', present: false }],
-  ['RECENT', { kind: 'recent', present: true }],
-  ['OLD', { kind: 'recent', present: false }],
-  [
-    'NEW',
-    {
-      kind: 'and',
-      keys: [
-        { kind: 'recent', present: true },
-        { kind: 'flag', flag: '\\Seen', present: false },
-      ],
-    },
-  ],
+/** RFC 5267 §4.4 `partial-range`, RFC 9394 with positions from the end. */
+export function parsePartialRange(text: string): PartialRange | undefined {
+  const match = /^(-?)([1-9]\d{0,9}):(-?)([1-9]\d{0,9})$/.exec(text);
+  if (match === null || match[1] !== match[3]) return undefined;
+  const [a, b] = [Number(match[2]), Number(match[4])];
+  if (a > 0xffffffff || b > 0xffffffff) return undefined;
+  const [low, high] = [Math.min(a, b), Math.max(a, b)];
+  return match[1] === '' ? { from: low, to: high } : { from: -low, to: -high };
+}
+
+const SORT_FIELDS: ReadonlySet<string> = new Set<SortField>([
+  'ARRIVAL',
+  'CC',
+  'DATE',
+  'FROM',
+  'SIZE',
+  'SUBJECT',
+  'TO',
+  'DISPLAYFROM',
+  'DISPLAYTO',
 ]);
 
-type Result = SearchKey | ParseFailure;
-type WithArgument = (cursor: ArgCursor, charset: string) => Result;
-
-function date(of: 'internal' | 'sent', relation: 'before' | 'on' | 'since'): WithArgument {
-  return (cursor) => {
-    const text = cursor.astring()?.toString('latin1');
-    if (text === undefined) return badArguments('Missing argument');
-    const day = parseDay(text);
-    return day === undefined
-      ? badArguments('Invalid search date parameter')
-      : { kind: 'date', of, relation, day };
-  };
-}
-
-function header(field: string): WithArgument {
-  return (cursor, charset) => {
-    const text = takeText(cursor, charset);
-    return text === undefined ? badArguments('Missing argument') : { kind: 'header', field, text };
-  };
-}
-
-function number(make: (value: number) => SearchKey, what: string): WithArgument {
-  return (cursor) => {
-    const text = cursor.astring()?.toString('latin1');
-    if (text === undefined) return badArguments('Missing argument');
-    return /^\d{1,15}$/.test(text) && !(what === 'interval' && Number(text) === 0)
-      ? make(Number(text))
-      : badArguments(`Invalid search ${what} parameter`);
-  };
-}
-
-function keyword(present: boolean): WithArgument {
-  return (cursor) => {
-    const flag = keywordText(cursor.take());
-    return flag === undefined
-      ? badArguments('Invalid search keyword parameter')
-      : { kind: 'flag', flag, present };
-  };
-}
-
-function content(kind: 'body' | 'text'): WithArgument {
-  return (cursor, charset) => {
-    const text = takeText(cursor, charset);
-    return text === undefined ? badArguments('Missing argument') : { kind, text };
-  };
-}
-
-const WITH_ARGUMENT: ReadonlyMap<string, WithArgument> = new Map<string, WithArgument>([
-  ['BCC', header('bcc')],
-  ['CC', header('cc')],
-  ['FROM', header('from')],
-  ['SUBJECT', header('subject')],
-  ['TO', header('to')],
-  [
-    'HEADER',
-    (cursor, charset) => {
-      const field = argText(cursor.take())?.toLowerCase();
-      const text = takeText(cursor, charset);
-      return field === undefined || text === undefined
-        ? badArguments('Missing argument')
-        : { kind: 'header', field, text };
-    },
-  ],
-  ['BODY', content('body')],
-  ['TEXT', content('text')],
-  ['BEFORE', date('internal', 'before')],
-  ['ON', date('internal', 'on')],
-  ['SINCE', date('internal', 'since')],
-  ['SENTBEFORE', date('sent', 'before')],
-  ['SENTON', date('sent', 'on')],
-  ['SENTSINCE', date('sent', 'since')],
-  ['LARGER', number((octets) => ({ kind: 'size', relation: 'larger', octets }), 'size')],
-  ['SMALLER', number((octets) => ({ kind: 'size', relation: 'smaller', octets }), 'size')],
-  ['YOUNGER', number((seconds) => ({ kind: 'age', relation: 'younger', seconds }), 'interval')],
-  ['OLDER', number((seconds) => ({ kind: 'age', relation: 'older', seconds }), 'interval')],
-  ['KEYWORD', keyword(true)],
-  ['UNKEYWORD', keyword(false)],
-  [
-    'UID',
-    (cursor) => {
-      const set = parseSequenceSet(cursor.atom() ?? '');
-      return set === undefined || set.kind === 'saved'
-        ? badArguments('Invalid UID messageset')
-        : { kind: 'uid', set };
-    },
-  ],
-]);
-
-function takeText(cursor: ArgCursor, charset: string): string | undefined {
-  const bytes = argBytes(cursor.take());
-  return bytes === undefined ? undefined : decodeCharset(bytes, charset);
-}
-
-/** An operator waiting for its operands, or a group waiting for its end. */
-type Frame =
-  | { readonly kind: 'not' }
-  | { readonly kind: 'or'; left?: SearchKey }
-  | { readonly kind: 'group'; readonly cursor: ArgCursor; readonly keys: SearchKey[] };
-
-class KeyParser {
-  readonly #charset: string;
-  readonly #stack: Frame[] = [];
-
-  constructor(charset: string) {
-    this.#charset = charset;
-  }
-
-  parse(top: ArgCursor): Parsed<SearchKey> {
-    this.#stack.push({ kind: 'group', cursor: top, keys: [] });
-    let cursor = top;
-    for (;;) {
-      if (this.#stack.length > MAX_DEPTH) return badArguments('Search program is too complex');
-      let value: SearchKey | undefined;
-      if (cursor.atEnd) {
-        const group = this.#stack.pop();
-        if (group?.kind !== 'group') return badArguments('Missing argument');
-        const [first, ...more] = group.keys;
-        if (first === undefined) return badArguments('No search parameters inside list');
-        value = more.length === 0 ? first : { kind: 'and', keys: group.keys };
-        if (this.#stack.length === 0) return parsed(value);
-        cursor = this.#innermost();
-      } else {
-        const next = this.#one(cursor);
-        if (next.kind === 'failed') return next.failure;
-        if (next.kind === 'opened') {
-          cursor = next.cursor;
-          continue;
-        }
-        value = next.key;
-      }
-      this.#give(value);
+function parseCriteria(list: readonly Arg[] | undefined): Parsed<readonly SortCriterion[]> {
+  if (list === undefined) return badArguments('Invalid sort argument');
+  if (list.length === 0) return badArguments('Empty sort program');
+  const criteria = new Map<SortField, SortCriterion>();
+  let reverse = false;
+  for (const arg of list) {
+    const word = arg.kind === 'atom' ? arg.text.toUpperCase() : undefined;
+    if (word === undefined) return badArguments('Invalid sort argument');
+    if (word === 'REVERSE') {
+      reverse = !reverse;
+      continue;
     }
+    if (!SORT_FIELDS.has(word)) return badArguments(`Unknown sort argument: ${word.slice(0, 64)}`);
+    const field = word as SortField;
+    // A field compared before is equal when it comes up again.
+    if (!criteria.has(field)) criteria.set(field, { field, reverse });
+    reverse = false;
   }
-
-  #innermost(): ArgCursor {
-    for (let at = this.#stack.length - 1; at >= 0; at--) {
-      const frame = this.#stack[at];
-      if (frame?.kind === 'group') return frame.cursor;
-    }
-    return new ArgCursor([]);
-  }
-
-  #one(
-    cursor: ArgCursor,
-  ):
-    | { readonly kind: 'failed'; readonly failure: ParseFailure }
-    | { readonly kind: 'opened'; readonly cursor: ArgCursor }
-    | { readonly kind: 'key'; readonly key: SearchKey } {
-    const arg = cursor.take();
-    if (arg?.kind === 'list') {
-      const inner = new ArgCursor(arg.items);
-      this.#stack.push({ kind: 'group', cursor: inner, keys: [] });
-      return { kind: 'opened', cursor: inner };
-    }
-    const word = argText(arg)?.toUpperCase() ?? '';
-    if (word === 'NOT' || word === 'OR') {
-      this.#stack.push(word === 'NOT' ? { kind: 'not' } : { kind: 'or' });
-      return { kind: 'opened', cursor };
-    }
-    const result = this.#simple(word, cursor);
-    return 'ok' in result ? { kind: 'failed', failure: result } : { kind: 'key', key: result };
-  }
-
-  #simple(word: string, cursor: ArgCursor): Result {
-    const plain = PLAIN.get(word);
-    if (plain !== undefined) return plain;
-    const withArgument = WITH_ARGUMENT.get(word);
-    if (withArgument !== undefined) return withArgument(cursor, this.#charset);
-    if (/^[\d*]/.test(word)) {
-      const set = parseSequenceSet(word);
-      return set === undefined || set.kind === 'saved'
-        ? badArguments('Invalid messageset')
-        : { kind: 'sequence', set };
-    }
-    return badArguments(`Unknown argument ${word.slice(0, 64)}`);
-  }
-
-  /** Hands a finished key to whoever waits for it; operators that have theirs are finished in turn. */
-  #give(value: SearchKey): void {
-    let key = value;
-    for (;;) {
-      const frame = this.#stack.at(-1);
-      if (frame === undefined) return;
-      if (frame.kind === 'group') {
-        frame.keys.push(key);
-        return;
-      }
-      if (frame.kind === 'or' && frame.left === undefined) {
-        frame.left = key;
-        return;
-      }
-      this.#stack.pop();
-      key =
-        frame.kind === 'not'
-          ? { kind: 'not', key }
-          : { kind: 'or', keys: [frame.left ?? { kind: 'all' }, key] };
-    }
-  }
+  return reverse || criteria.size === 0
+    ? badArguments('Sort list ends with REVERSE')
+    : parsed([...criteria.values()]);
 }

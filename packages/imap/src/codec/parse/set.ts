@@ -8,7 +8,7 @@ export function parseSet(cursor: ArgCursor, numbering: Numbering): Parsed<Sequen
   const text = cursor.atom();
   if (text === undefined) return badArguments();
   const set = parseSequenceSet(text);
-  if (set === undefined || set.kind === 'saved') return invalidSet(numbering);
+  if (set === undefined) return invalidSet(numbering);
   return parsed(set);
 }
 

@@ -6,8 +6,9 @@ import { FETCH } from './fetch.ts';
 import { LIST, LSUB } from './list.ts';
 import { CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE } from './mailboxes.ts';
 import { COPY, EXPUNGE, STORE } from './messages.ts';
-import { SEARCH } from './search.ts';
+import { CANCELUPDATE, SEARCH } from './search.ts';
 import { CHECK, CLOSE, SELECT, STATUS, UNSELECT } from './select.ts';
+import { THREAD } from './thread.ts';
 import { CAPABILITY, ENABLE, ID, IDLE, LOGOUT, NAMESPACE, NOOP } from './session.ts';
 
 /** A row as the session sees it: any command of its kinds. */
@@ -62,6 +63,11 @@ export const COMMANDS: ReadonlyMap<string, AnyRow> = new Map([
   ['UID STORE', uidForm(row(STORE))],
   ['SEARCH', row(SEARCH)],
   ['UID SEARCH', uidForm(row(SEARCH))],
+  ['SORT', row(SEARCH)],
+  ['UID SORT', uidForm(row(SEARCH))],
+  ['THREAD', row(THREAD)],
+  ['UID THREAD', uidForm(row(THREAD))],
+  ['CANCELUPDATE', row(CANCELUPDATE)],
   ['COPY', row(COPY)],
   ['UID COPY', row(COPY)],
   ['MOVE', row(COPY)],
