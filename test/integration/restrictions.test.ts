@@ -29,6 +29,10 @@ async function play(port: number, row: RestrictionRow): Promise<string[]> {
     await client.linesUntil(REPLY_END);
     await ask(xclient(row));
     await ask(`HELO ${row.helo ?? 'client.example'}`);
+    if (row.commands !== undefined) {
+      for (const command of row.commands) await ask(command);
+      return said;
+    }
     const sender = row.sender ?? '<x@sender.example>';
     if (!(await ask(`MAIL FROM:${sender}`)).startsWith('2')) return said;
     const answer = await ask(`RCPT TO:${row.recipient ?? '<alice@example.com>'}`);

@@ -9,6 +9,8 @@ export interface RestrictionRow {
   readonly sender?: string;
   readonly recipient?: string;
   readonly login?: string;
+  /** In place of MAIL and RCPT. */
+  readonly commands?: readonly string[];
   /** Goes on to DATA with this message. */
   readonly message?: string;
 }
@@ -134,6 +136,23 @@ ns.bad.example             REJECT bad name server
   sasl: `
 mallory                    REJECT not you
 alice                      OK
+`,
+  backupnets: `
+192.0.2.250                OK
+`,
+  etrn: `
+here.example               OK
+no.example                 REJECT
+later.example              DEFER_IF_PERMIT
+`,
+  footers: `
+/Access denied/            Ask somebody about $client_address.
+/some text/                \\c (and this)
+`,
+  commands: `
+/^FROBNICATE/              NOOP
+/^HELO broken/             HELO
+/^RCPT TO:<swapped@/       RCPT TO:<bob@example.com>
 `,
   logins: `
 owned@sender.example       alice
@@ -586,6 +605,218 @@ export const SCENARIOS: readonly RestrictionScenario[] = [
         { client: 'good.client.example[192.0.2.1]', message: MESSAGE },
       ),
       { sender: '<dunno@policy.example>', login: 'alice', message: MESSAGE },
+    ],
+  },
+  {
+    name: 'a backup mail exchanger',
+    main: {
+      smtpd_relay_restrictions: 'permit_mx_backup, reject_unauth_destination',
+    },
+    rows: [
+      {},
+      { recipient: '<x@backup.example>' },
+      { recipient: '<x@first.example>' },
+      { recipient: '<x@third.example>' },
+      { recipient: '<x@only.example>' },
+      { recipient: '<x@nomx.example>' },
+      { recipient: '<x@nullmx.example>' },
+      { recipient: '<x@downmx.example>' },
+      { recipient: '<x@lost.example>' },
+      { recipient: '<x@nowhere.example>' },
+      { recipient: '<x@[192.0.2.5]>' },
+      { recipient: '<x%foreign.example@backup.example>' },
+      { recipient: '<@backup.example:x@foreign.example>' },
+    ],
+  },
+  {
+    name: 'a backup mail exchanger for some networks',
+    main: {
+      smtpd_relay_restrictions: 'permit_mx_backup, reject_unauth_destination',
+      permit_mx_backup_networks: '192.0.2.248/29',
+    },
+    rows: [
+      { recipient: '<x@backup.example>' },
+      { recipient: '<x@backup2.example>' },
+      { recipient: '<x@backup3.example>' },
+    ],
+  },
+  {
+    name: 'lists of block lists, as of old',
+    main: {
+      smtpd_client_restrictions: 'reject_maps_rbl',
+      maps_rbl_domains: 'own.list.example, block.example',
+    },
+    rows: [{ client: '192.0.2.10' }, { client: '192.0.2.11' }, { client: '192.0.2.99' }],
+  },
+  {
+    name: 'a bare address as a name',
+    main: { smtpd_helo_restrictions: 'permit_naked_ip_address, reject' },
+    rows: [
+      { helo: '192.0.2.7' },
+      { helo: '[192.0.2.7]' },
+      { helo: '2001:db8::1' },
+      { helo: '2001::1' },
+      { helo: '1.2.3' },
+      { helo: 'x.example' },
+    ],
+  },
+  {
+    name: 'relaying as of old',
+    main: {
+      smtpd_relay_restrictions: 'permit_mynetworks, check_relay_domains, reject_unauth_destination',
+      relay_domains: 'client.example',
+    },
+    rows: [
+      {},
+      { recipient: FOREIGN },
+      { recipient: FOREIGN, client: 'good.client.example[192.0.2.1]' },
+      { recipient: '<x@client.example>' },
+      { recipient: '<x%foreign.example@example.com>' },
+    ],
+  },
+  {
+    name: 'a temporary failure that refuses at once',
+    main: {
+      smtpd_helo_restrictions: 'reject_unknown_helo_hostname',
+      smtpd_sender_restrictions: 'reject_unknown_sender_domain',
+      smtpd_recipient_restrictions: 'reject_unauth_destination, reject',
+      reject_tempfail_action: 'defer',
+    },
+    rows: [
+      { helo: 'down.example' },
+      { helo: 's.example', sender: '<x@down.example>' },
+      { helo: 's.example' },
+    ],
+  },
+  {
+    name: 'a temporary failure that refuses at once, for names alone',
+    main: {
+      smtpd_helo_restrictions: 'reject_unknown_helo_hostname',
+      smtpd_sender_restrictions: 'reject_unknown_sender_domain',
+      smtpd_recipient_restrictions: 'reject_unauth_destination, reject',
+      unknown_helo_hostname_tempfail_action: 'defer',
+    },
+    rows: [{ helo: 'down.example' }, { helo: 's.example', sender: '<x@down.example>' }],
+  },
+  {
+    name: 'permissions that are logged',
+    main: {
+      smtpd_log_access_permit_actions: 'static:all',
+      smtpd_client_restrictions: 'check_client_access @client@, permit_mynetworks',
+      smtpd_sender_restrictions: 'check_sender_access @actions@',
+      smtpd_recipient_restrictions: 'permit_auth_destination, permit_sasl_authenticated, permit',
+    },
+    rows: [
+      {},
+      { client: '127.0.0.1' },
+      { client: 'good.client.example[192.0.2.1]' },
+      { client: 'good.client.example[192.0.2.1]', recipient: FOREIGN },
+      ...senders([
+        'ok@s.example',
+        'relay@s.example',
+        'stamp@s.example',
+        'discard@s.example',
+        'words@s.example',
+        'class@s.example',
+        'deferp@s.example',
+      ]),
+    ],
+  },
+  {
+    name: 'some permissions that are logged',
+    main: {
+      smtpd_log_access_permit_actions: 'permit_auth_destination, relay',
+      smtpd_sender_restrictions: 'check_sender_access @actions@',
+      smtpd_recipient_restrictions: 'permit_auth_destination, reject',
+    },
+    rows: senders(['ok@s.example', 'relay@s.example', 'dunno@s.example']),
+  },
+  {
+    name: 'footers from a table',
+    main: {
+      smtpd_sender_restrictions: 'check_sender_access @actions@',
+      smtpd_reject_footer_maps: 'pcre:@TABLES@/footers',
+      smtpd_reject_footer: 'Otherwise.',
+    },
+    rows: senders([
+      'reject@s.example',
+      'rejecttext@s.example',
+      'defer@s.example',
+      'code550@s.example',
+      'ok@s.example',
+    ]),
+  },
+  {
+    name: 'other commands in their place',
+    main: { smtpd_command_filter: 'pcre:@TABLES@/commands' },
+    rows: [
+      { commands: ['FROBNICATE now'] },
+      { helo: 'broken' },
+      { recipient: '<swapped@foreign.example>' },
+      { commands: ['NOOP', 'VRFY swapped@example.com'] },
+    ],
+  },
+  {
+    name: 'ETRN',
+    main: {},
+    rows: [
+      { commands: ['ETRN'] },
+      { commands: ['ETRN a b'] },
+      { commands: ['ETRN -bad-'] },
+      { commands: ['ETRN #here.example'] },
+      { commands: ['ETRN @here.example'] },
+      { commands: ['ETRN elsewhere.example'] },
+      { commands: ['MAIL FROM:<>', 'ETRN here.example'] },
+    ],
+  },
+  {
+    name: 'ETRN for some',
+    main: {
+      smtpd_client_restrictions: 'check_client_access @client@',
+      smtpd_helo_restrictions: 'check_helo_access @helo@',
+      smtpd_etrn_restrictions: 'check_etrn_access @etrn@, permit_mynetworks, reject',
+    },
+    rows: [
+      { commands: ['ETRN here.example'] },
+      { commands: ['ETRN no.example'] },
+      { commands: ['ETRN later.example'] },
+      { commands: ['ETRN other.example'] },
+      { client: '127.0.0.1', commands: ['ETRN other.example'] },
+      { client: 'bad.client.example[192.0.2.1]', commands: ['ETRN here.example'] },
+      { helo: 'bad.helo.example', commands: ['ETRN here.example'] },
+    ],
+  },
+  {
+    name: 'ETRN, by a table alone, without delay',
+    main: {
+      smtpd_delay_reject: 'no',
+      smtpd_etrn_restrictions: '@etrn@, reject',
+    },
+    rows: [
+      { commands: ['ETRN here.example'] },
+      { commands: ['ETRN no.example'] },
+      { commands: ['ETRN x.example'] },
+    ],
+  },
+  {
+    name: 'certificates where none is asked for',
+    main: {
+      smtpd_relay_restrictions:
+        'permit_tls_clientcerts, permit_tls_all_clientcerts, check_ccert_access @client@, reject_unauth_destination',
+    },
+    rows: [{}, { recipient: FOREIGN }],
+  },
+  {
+    name: 'bounces to many, with a code of its own',
+    main: {
+      smtpd_data_restrictions: 'reject_multi_recipient_bounce',
+      multi_recipient_bounce_reject_code: '552',
+    },
+    rows: [
+      {
+        commands: ['MAIL FROM:<>', 'RCPT TO:<alice@example.com>', 'RCPT TO:<bob@example.com>', 'DATA'],
+      },
+      { commands: ['MAIL FROM:<>', 'RCPT TO:<alice@example.com>', 'RSET'] },
     ],
   },
 ];

@@ -27,6 +27,49 @@ export const ZONE: Zone = {
   'badaddress.example': { mx: [[10, 'mx.plain.example']] },
   'nomx.example': { a: ['10.99.1.1'] },
   'nullmx.example': { mx: [[0, '']] },
+  'backup.example': {
+    mx: [
+      [10, 'mx.plain.example'],
+      [20, 'mx.self.example'],
+    ],
+  },
+  'backup2.example': {
+    mx: [
+      [10, 'mx.plain.example'],
+      [10, 'mx.other.example'],
+      [20, 'mx.self.example'],
+    ],
+  },
+  'backup3.example': {
+    mx: [
+      [10, 'mx.gone.example'],
+      [20, 'mx.self.example'],
+    ],
+  },
+  'first.example': {
+    mx: [
+      [10, 'mx.self.example'],
+      [20, 'mx.plain.example'],
+    ],
+  },
+  'third.example': {
+    mx: [
+      [10, 'mx.plain.example'],
+      [20, 'mx.other.example'],
+    ],
+  },
+  'lost.example': {
+    mx: [
+      [10, 'mx.plain.example'],
+      [20, 'mx.down.example'],
+    ],
+  },
+  'only.example': { mx: [[10, 'mx.plain.example']] },
+  'downmx.example': { fault: 'servfail' },
+  'mx.down.example': { fault: 'servfail' },
+  'down.example': { fault: 'servfail' },
+  'mx.self.example': { a: ['127.0.0.1'] },
+  'mx.other.example': { a: ['198.51.100.7'] },
   'mx.bad.example': { a: ['127.0.0.1'] },
   'mx.good.example': { a: ['127.0.0.1'] },
   'mx.plain.example': { a: ['192.0.2.250'] },
@@ -98,6 +141,7 @@ export async function startSides(bed: TestBed): Promise<Sides> {
       'smtpd_relay_restrictions = reject_unauth_destination',
       'inet_protocols = all',
       'local_transport = discard:',
+      'fast_flush_domains = here.example',
       'smtpd_error_sleep_time = 0',
       'smtpd_soft_error_limit = 100',
       'smtpd_hard_error_limit = 100',
@@ -127,6 +171,7 @@ export async function startSides(bed: TestBed): Promise<Sides> {
 const filled = (value: string, tables: string, policyPort: number): string =>
   value
     .replace(/@([a-z]+)@/g, (_, name: string) => `texthash:${path.join(tables, name)}`)
+    .replaceAll('@TABLES@', tables)
     .replaceAll('@POLICY@', String(policyPort));
 
 /** What both say in the same words: decisions, without the message's id and the process's. */
@@ -134,7 +179,7 @@ function decisionsIn(lines: readonly string[]): string[] {
   const decisions: string[] = [];
   for (const line of lines) {
     const match =
-      /: (?:NOQUEUE|[0-9A-Za-z]{2,20}): ((?:reject|reject_warning|info|warn|hold|discard|redirect|bcc): .*)$/.exec(
+      /: (?:NOQUEUE|[0-9A-Za-z]{2,20}): ((?:reject|reject_warning|info|warn|hold|discard|redirect|bcc|permit): .*)$/.exec(
         `: ${line}`,
       );
     if (match?.[1] !== undefined) decisions.push(match[1]);
@@ -194,6 +239,7 @@ async function startOurs(bed: TestBed, real: RealPostfix, ports: readonly number
       policyServer: (options) => new PolicyServer(options),
       isOwnAddress: (address) => own.has(address),
     });
+    const flushable = tables.matchList(postfix, 'fast_flush_domains');
     const server = new SmtpListenerServer({
       implicitTls: false,
       settings: () => settings,
@@ -202,6 +248,9 @@ async function startOurs(bed: TestBed, real: RealPostfix, ports: readonly number
         dns,
         log,
         limits,
+        sites: {
+          flush: async (domain) => ((await flushable.matches({ name: domain })) ? 'started' : 'denied'),
+        },
         addresses,
         sasl: fakeSasl,
         queue: new FakeQueue(),

@@ -17,6 +17,9 @@ const CLOSERS: ReadonlyMap<string, string> = new Map([
 
 const isSpace = (c: string): boolean => c === ' ' || c === '\t' || c === '\r' || c === '\v' || c === '\f';
 
+/** POSTFIX: a colon ends no other command's word: `HELO 2001:db8::1`. */
+const COLON_COMMANDS: ReadonlySet<string> = new Set(['MAIL', 'RCPT']);
+
 /** Words of a line. `MAIL FROM:<a b> X=1` gives `MAIL`, `FROM:`, `<a b>`, `X=1`. */
 export function splitCommandLine(line: string): Word[] {
   const words: Word[] = [];
@@ -24,7 +27,8 @@ export function splitCommandLine(line: string): Word[] {
   while (at < line.length) {
     while (at < line.length && isSpace(line[at] ?? '')) at++;
     if (at >= line.length) break;
-    const end = wordEnd(line, at, words.length === 1);
+    const colonEnds = words.length === 1 && COLON_COMMANDS.has(words[0]?.text.toUpperCase() ?? '');
+    const end = wordEnd(line, at, colonEnds);
     words.push({ text: line.slice(at, end.at), broken: end.broken });
     at = end.at;
   }

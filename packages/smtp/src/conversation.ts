@@ -7,6 +7,7 @@ import type { ClientLimits } from './client-limits.ts';
 import type { Forwarded } from './commands/xclient.ts';
 import type { Effects } from './effects.ts';
 import type {
+  AddressVerifier,
   Addresses,
   Clock,
   Dns,
@@ -17,6 +18,7 @@ import type {
   MilterSession,
   Sasl,
   SaslStep,
+  SiteFlusher,
 } from './ports.ts';
 import type { Reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
@@ -34,6 +36,10 @@ export interface SmtpPorts {
   readonly log: Log;
   /** Absent: no rates are counted. */
   readonly limits?: ClientLimits;
+  /** Absent: addresses cannot be verified. */
+  readonly verifier?: AddressVerifier;
+  /** Absent: ETRN is refused for every domain. */
+  readonly sites?: SiteFlusher;
 }
 
 export interface Transaction {

@@ -1,3 +1,4 @@
+export type { AccessSettings, TempfailAction, UnverifiedRules } from './access-settings.ts';
 export {
   type Path,
   formatMailbox,
@@ -46,3 +47,4 @@ export {
 } from './restrictions/words.ts';
 export { SmtpSession, type SmtpSessionOptions } from './session.ts';
 export * from './settings.ts';
+export { DEFAULT_TLS_RULES, type TlsRules, type TlsVersion, parseTlsProtocols } from './tls-rules.ts';

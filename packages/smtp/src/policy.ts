@@ -14,7 +14,7 @@ import type { Decision, Remark, RestrictionInput } from './restrictions/types.ts
 import { unlistedRecipientReply } from './restrictions/unlisted.ts';
 import type { RestrictionItem } from './settings.ts';
 
-type Moment = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'endOfData';
+type Moment = 'connect' | 'helo' | 'mail' | 'rcpt' | 'data' | 'endOfData' | 'etrn';
 
 export interface Question {
   readonly moment: Moment;
@@ -22,6 +22,7 @@ export interface Question {
   readonly helo?: string;
   readonly sender?: Path;
   readonly recipient?: Path;
+  readonly etrn?: string;
   /** What MAIL's lists want done, before there is a transaction. */
   readonly effects?: Effects;
   readonly queueId?: string;
@@ -91,6 +92,8 @@ function pendingOf({ deferred }: Conversation, moment: Moment): Pending {
       return { isLast: false, deferIfPermit: deferred.connect };
     case 'mail':
       return { isLast: false, deferIfPermit: deferred.connect ?? deferred.helo };
+    case 'etrn':
+      return { isLast: true, deferIfPermit: deferred.connect ?? deferred.helo };
     case 'rcpt':
       return { isLast: true, deferIfPermit: deferred.mail ?? deferred.connect ?? deferred.helo };
     case 'data':
@@ -127,6 +130,7 @@ function inputOf(conversation: Conversation, question: Question): RestrictionInp
     ...(helo === undefined ? {} : { helo }),
     ...(sender === undefined ? {} : { sender }),
     ...(recipient === undefined ? {} : { recipient }),
+    ...(question.etrn === undefined ? {} : { etrn: question.etrn }),
     ...(effects === undefined ? {} : { effects }),
     ...(question.queueId === undefined ? {} : { queueId: question.queueId }),
     messageSize: question.size ?? transaction?.parameters.size ?? 0,
@@ -143,6 +147,7 @@ function inputOf(conversation: Conversation, question: Question): RestrictionInp
     dns: ports.dns,
     clock: ports.clock,
     addresses: ports.addresses,
+    ...(ports.verifier === undefined ? {} : { verifier: ports.verifier }),
     answers: transaction?.answers ?? new Map(),
   };
 }
@@ -165,9 +170,9 @@ function listsFor(conversation: Conversation, question: Question): ListRun[] {
   const sender = question.sender ?? conversation.transaction?.sender;
   const client = `${clientNameNow(conversation)}[${conversation.peer.remoteAddress}]`;
   const { moment } = question;
-  if (delayed ? moment === 'rcpt' : moment === 'connect') add('client', client, 'Client host');
-  if ((delayed ? moment === 'rcpt' : moment === 'helo') && helo !== undefined)
-    add('helo', helo, 'Helo command');
+  const decides = moment === 'rcpt' || moment === 'etrn';
+  if (delayed ? decides : moment === 'connect') add('client', client, 'Client host');
+  if ((delayed ? decides : moment === 'helo') && helo !== undefined) add('helo', helo, 'Helo command');
   if ((delayed ? moment === 'rcpt' : moment === 'mail') && sender !== undefined)
     add('sender', sender.display, 'Sender address');
   if (
@@ -183,6 +188,7 @@ function listsFor(conversation: Conversation, question: Question): ListRun[] {
       : (['recipient', 'relay'] as const);
     for (const list of order) add(list, recipient, 'Recipient address');
   }
+  if (moment === 'etrn') add('etrn', question.etrn ?? '', 'Etrn command');
   if (moment === 'data') add('data', 'DATA', 'Data command');
   if (moment === 'endOfData') add('endOfData', 'END-OF-MESSAGE', 'End-of-data');
   return runs;
@@ -219,11 +225,12 @@ export function logRefusal(
 interface Event {
   readonly kind: string;
   readonly text: string;
+  readonly ofClient?: true;
 }
 
 export function logEvent(
   conversation: Conversation,
-  { kind, text }: Event,
+  { kind, text, ofClient }: Event,
   question: Omit<Question, 'moment'>,
 ): void {
   const { where, protocol } = conversation;
@@ -240,5 +247,8 @@ export function logEvent(
     helo === undefined ? '' : ` helo=<${helo}>`,
   ].join('');
   const queueId = question.queueId ?? 'NOQUEUE';
-  conversation.log('info', (client) => `${queueId}: ${kind}: ${where} from ${client}: ${text};${fields}`);
+  conversation.log('info', (client) => {
+    const about = ofClient === true ? `${text}${client} ` : text;
+    return `${queueId}: ${kind}: ${where} from ${client}: ${about};${fields}`;
+  });
 }

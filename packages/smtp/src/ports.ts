@@ -54,6 +54,23 @@ export interface PolicyService {
   ask(attributes: readonly (readonly [name: string, value: string])[]): Promise<PolicyAnswer>;
 }
 
+/** What is known of an address: whether mail to it would be delivered. */
+export type Verification =
+  | { readonly kind: 'deliverable' | 'deferred' | 'undeliverable'; readonly text: string }
+  /** A probe is under way; `settled` when it has come to something. */
+  | { readonly kind: 'pending'; readonly text: string; readonly settled: Promise<void> };
+
+/** Address verification by probes (ADDRESS_VERIFICATION_README). A rejection: it cannot be told now. */
+export interface AddressVerifier {
+  query(address: string): Promise<Verification>;
+}
+
+/** ETRN's errand: the mail that waits for a domain is tried now. */
+export interface SiteFlusher {
+  /** `denied`: `fast_flush_domains` does not name the domain. */
+  flush(domain: string): Promise<'started' | 'denied' | 'failed'>;
+}
+
 /** A mailbox of an envelope after parsing and unquoting: `"a b"@Example.COM` is `{local: 'a b', domain: 'Example.COM'}`. */
 export interface EnvelopeMailbox {
   readonly local: string;

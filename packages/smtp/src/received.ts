@@ -39,9 +39,9 @@ export function withProtocol(
 export function formatReceived(facts: ReceivedFacts, settings: SmtpSettings): string {
   const { tls, saslUser, recipient } = facts;
   const lines = [`Received: from ${facts.helo} (${facts.clientName} [${bracketed(facts.clientAddress)}])`];
-  if (settings.tlsReceivedHeader && tls !== undefined) lines.push(...tlsLines(tls));
+  if (settings.tlsReceivedHeader && tls !== undefined) lines.push(...tlsLines(tls, settings.tlsAskCcert));
   if (settings.saslAuthenticatedHeader && saslUser !== undefined) {
-    lines.push(`\t(Authenticated sender: ${saslUser.replace(/[()<>"\\\p{Cc}]/gu, '?')})`);
+    lines.push(`\t(Authenticated sender: ${commentSafe(saslUser)})`);
   }
   const by = `\tby ${settings.myhostname} (${settings.mailName}) with ${withProtocol(facts)} id ${facts.queueId}`;
   const date = formatMailDate(facts.date);
@@ -50,12 +50,21 @@ export function formatReceived(facts: ReceivedFacts, settings: SmtpSettings): st
   return `${lines.join('\r\n')}\r\n`;
 }
 
-function tlsLines(tls: TlsInfo): string[] {
+function tlsLines(tls: TlsInfo, asked: boolean): string[] {
   const using = `\t(using ${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)`;
   const exchange = tls.keyExchange;
   const lines = exchange === undefined ? [`${using})`] : [using, `\t key-exchange ${exchange})`];
-  return [...lines, '\t(No client certificate requested)'];
+  return [...lines, certificateLine(tls, asked)];
 }
+
+function certificateLine({ client }: TlsInfo, asked: boolean): string {
+  if (client === undefined)
+    return asked ? '\t(Client did not present a certificate)' : '\t(No client certificate requested)';
+  const verdict = client.trusted ? 'verified OK' : 'not verified';
+  return `\t(Client CN "${commentSafe(client.commonName)}", Issuer "${commentSafe(client.issuer)}" (${verdict}))`;
+}
+
+const commentSafe = (text: string): string => text.replace(/[()<>"\\\p{Cc}]/gu, '?');
 
 /** RFC 5321 §4.1.3: IPv6 addresses carry a tag. */
 const bracketed = (address: string): string => (address.includes(':') ? `IPv6:${address}` : address);

@@ -2,16 +2,19 @@
 // code, `\\n` between them; a footer that begins with `\\c` goes on in the reply's last line.
 
 import type { Conversation } from './conversation.ts';
-import { type Reply, printable } from './reply.ts';
+import { type Reply, printable, replyText } from './reply.ts';
+import type { SmtpSettings } from './settings.ts';
 
 const MAX_LINE = 400;
 const MAX_LINES = 10;
 
 export function withFooter(conversation: Conversation, value: Reply): Reply {
   const { settings } = conversation;
-  if (settings.rejectFooter === '' || value.code < 400) return value;
-  const isContinued = settings.rejectFooter.startsWith('\\c');
-  const template = isContinued ? settings.rejectFooter.slice(2) : settings.rejectFooter;
+  if (value.code < 400) return value;
+  const footer = footerFor(value, settings);
+  if (footer === '') return value;
+  const isContinued = footer.startsWith('\\c');
+  const template = isContinued ? footer.slice(2) : footer;
   const text = settings.expandTemplate(template, attributesOf(conversation));
   if (text === undefined) return value;
   const lines = text
@@ -21,6 +24,17 @@ export function withFooter(conversation: Conversation, value: Reply): Reply {
   if (!isContinued) return { ...value, lines: [...value.lines, ...lines] };
   const last = `${value.lines.at(-1) ?? ''}${lines[0] ?? ''}`;
   return { ...value, lines: [...value.lines.slice(0, -1), last, ...lines.slice(1)] };
+}
+
+/** POSTFIX: `smtpd_reject_footer_maps` is asked about the reply as it stands. What cannot answer at once has nothing. */
+function footerFor(value: Reply, { rejectFooter, rejectFooterMaps }: SmtpSettings): string {
+  if (rejectFooterMaps === undefined) return rejectFooter;
+  try {
+    const entry = rejectFooterMaps.find(replyText(value));
+    return entry === undefined || entry instanceof Promise ? rejectFooter : entry.value;
+  } catch {
+    return rejectFooter;
+  }
 }
 
 function attributesOf(conversation: Conversation): ReadonlyMap<string, string> {

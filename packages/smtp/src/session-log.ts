@@ -43,12 +43,18 @@ export class SessionLog {
   secured(tls: TlsInfo): void {
     const exchange = tls.keyExchange === undefined ? '' : ` key-exchange ${tls.keyExchange}`;
     const facts = `${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)${exchange}`;
-    this.write('info', (client) => `Anonymous TLS connection established from ${client}: ${facts}`);
+    this.write('info', (client) => `${trustOf(tls)} TLS connection established from ${client}: ${facts}`);
   }
 
   handshakeFailed(reason: string): void {
     this.write('info', (client) => `SSL_accept error from ${client}: ${tlsReason(reason)}`);
   }
+}
+
+/** POSTFIX: what is known of the other side by its certificate. */
+function trustOf({ client }: TlsInfo): string {
+  if (client === undefined) return 'Anonymous';
+  return client.trusted ? 'Trusted' : 'Untrusted';
 }
 
 interface Count {

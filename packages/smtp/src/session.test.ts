@@ -336,7 +336,16 @@ describe('limits', () => {
 describe('smtpd_delay_reject = no', () => {
   const origin = { file: 'main.cf', line: 1 };
   const list = (...words: string[]) => words.map((word) => ({ word, origin }));
-  const none = { client: [], helo: [], sender: [], relay: [], recipient: [], data: [], endOfData: [] };
+  const none = {
+    client: [],
+    helo: [],
+    sender: [],
+    relay: [],
+    recipient: [],
+    data: [],
+    endOfData: [],
+    etrn: [],
+  };
 
   it('refuses a client instead of greeting it, and all it says but QUIT', async () => {
     const dialog = new Dialog({

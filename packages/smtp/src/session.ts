@@ -25,6 +25,8 @@ import {
 import { endMilters, replyOfLines, sessionMacros, tellMilters } from './milter-events.ts';
 import { type Chunk, END_OF_MESSAGE, MessageIntake } from './message-intake.ts';
 import { refusal } from './policy.ts';
+import { refuseCertificate } from './refuse-certificate.ts';
+import { type LookupAnswer, findFirst } from './restrictions/access-lookup.ts';
 import { withFooter } from './reject-footer.ts';
 import { type Reply, plainReply, printable, reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
@@ -97,6 +99,8 @@ export class SmtpSession implements ProtocolSession {
   #errors = 0;
   #junk = 0;
   #running: Command | undefined;
+  /** What the next command is answered with, whatever it is. */
+  #turnedAway: Reply | undefined;
 
   constructor(options: SmtpSessionOptions) {
     const { host, peer, ports } = options;
@@ -111,7 +115,7 @@ export class SmtpSession implements ProtocolSession {
       host,
       clock: ports.clock,
       softBounce: settings.softBounce,
-      ...(settings.rejectFooter === ''
+      ...(settings.rejectFooter === '' && settings.rejectFooterMaps === undefined
         ? {}
         : { footed: (value: Reply) => withFooter(this.#conversation, value) }),
     });
@@ -161,6 +165,7 @@ export class SmtpSession implements ProtocolSession {
     const { tls } = this.#conversation;
     const refused =
       (tls === undefined ? undefined : countTlsSession(this.#conversation)) ??
+      (tls === undefined ? undefined : refuseCertificate(this.#conversation)) ??
       countConnection(this.#conversation);
     if (refused !== undefined) {
       this.#say(refused);
@@ -239,6 +244,7 @@ export class SmtpSession implements ProtocolSession {
       return;
     }
     this.#count(true);
+    this.#turnedAway = refuseCertificate(conversation);
     this.#host.setIdleTimeout(this.#settings.timeout);
     if (this.#stopping) this.#sayGoodbye();
   }
@@ -351,8 +357,34 @@ export class SmtpSession implements ProtocolSession {
   // ---- Commands ------------------------------------------------------------------------------------------------
 
   #runLine(line: Buffer): void {
+    if (this.#turnedAway !== undefined) return this.#refuse(this.#turnedAway);
     if (this.#settings.smtputf8Enable && !isUtf8(line)) return this.#refuse(BAD_UTF8);
     const text = line.toString(this.#settings.smtputf8Enable ? 'utf8' : 'latin1');
+    const { commandFilter } = this.#settings;
+    if (commandFilter === undefined) return this.#runText(text);
+    const filtered = findFirst(commandFilter, [[text, 'full']]);
+    if (filtered instanceof Promise) this.#wait(filtered, (answer) => this.#runFiltered(text, answer));
+    else this.#runFiltered(text, filtered);
+  }
+
+  /** `smtpd_command_filter`: another command in this one's place. */
+  #runFiltered(text: string, answer: LookupAnswer): void {
+    const shown = printable(text).slice(0, 100);
+    if (answer.kind === 'missing') return this.#runText(text);
+    if (answer.kind === 'found') {
+      const instead = printable(answer.value).slice(0, 100);
+      this.#lines.write('info', (client) => `${client}: replacing command "${shown}" with "${instead}"`);
+      return this.#runText(answer.value);
+    }
+    this.#lines.write(
+      'warn',
+      () => `warning: smtpd_command_filter: lookup error for "${shown}": ${answer.reason}`,
+    );
+    this.#say(reply(421, '3.0', `${this.#settings.myhostname} Server local data error`));
+    this.#close();
+  }
+
+  #runText(text: string): void {
     const words = splitCommandLine(text);
     const first = words[0]?.text;
     if (first === undefined || text.includes('\0')) return this.#refuse(BAD_SYNTAX);

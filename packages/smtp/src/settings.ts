@@ -4,6 +4,7 @@
 
 import { type ClientRateLimits, NO_RATE_LIMITS } from './client-limits.ts';
 import type { AccessTable, MilterMacros, MilterSession, PolicyService } from './ports.ts';
+import { type AccessSettings, DEFAULT_ACCESS_SETTINGS } from './access-settings.ts';
 
 export interface RestrictionItem {
   readonly word: string;
@@ -29,6 +30,7 @@ export interface RestrictionLists {
   readonly recipient: readonly RestrictionItem[];
   readonly data: readonly RestrictionItem[];
   readonly endOfData: readonly RestrictionItem[];
+  readonly etrn: readonly RestrictionItem[];
 }
 
 export type SaslSecurityOption =
@@ -39,7 +41,7 @@ export type SaslSecurityOption =
   | 'forward_secrecy'
   | 'mutual_auth';
 
-export interface SmtpSettings {
+export interface SmtpSettings extends AccessSettings {
   /** Program in log lines: `postfix/smtpd`, or `postfix/submission/smtpd` under `-o syslog_name`. */
   readonly program: string;
   readonly myhostname: string;
@@ -174,6 +176,7 @@ export interface RejectCodes {
   readonly unknownRelayRecipient: number;
   readonly unknownVirtualAlias: number;
   readonly unknownVirtualMailbox: number;
+  readonly multiRecipientBounce: number;
 }
 
 export const DEFAULT_REJECT_CODES: RejectCodes = {
@@ -193,6 +196,7 @@ export const DEFAULT_REJECT_CODES: RejectCodes = {
   unknownRelayRecipient: 550,
   unknownVirtualAlias: 550,
   unknownVirtualMailbox: 550,
+  multiRecipientBounce: 550,
 };
 
 const BUILT_IN: Origin = { file: '(default)', line: 0 };
@@ -229,6 +233,7 @@ function namesAlone(template: string, values: ReadonlyMap<string, string>): stri
 /** Postfix's defaults at the newest compatibility level; `myhostname` is all that has none. */
 export function defaultSmtpSettings(myhostname: string): SmtpSettings {
   return {
+    ...DEFAULT_ACCESS_SETTINGS,
     program: 'postfix/smtpd',
     myhostname,
     mailName: 'Postcote',
@@ -241,6 +246,7 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
       recipient: [],
       data: [],
       endOfData: [],
+      etrn: [],
     },
     delayReject: true,
     relayBeforeRecipientRestrictions: true,

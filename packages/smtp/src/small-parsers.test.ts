@@ -18,7 +18,7 @@ describe('splitCommandLine', () => {
     ['MAIL FROM:<a b>', ['MAIL', 'FROM:', '<a b>']],
     ['  NOOP\t x ', ['NOOP', 'x']],
     ['', []],
-    ['a:b c:d', ['a:b', 'c:', 'd']],
+    ['a:b c:d', ['a:b', 'c:d']],
     ['X y\\ z', ['X', 'y\\ z']],
   ])('%j', (line, words) => {
     expect(splitCommandLine(line).map((word) => word.text)).toEqual(words);

@@ -4,6 +4,19 @@
 // bytes and read what it wrote. The edge (`edge/drive-socket.ts`) implements `SessionHost` over TCP, TLS or a
 // unix socket.
 
+/** The certificate that a client showed. */
+export interface ClientCertificate {
+  /** Of subject and issuer; the issuer's organization where it has no name. Empty where there is none. */
+  readonly commonName: string;
+  readonly issuer: string;
+  /** Upper case, with colons between the octets, by the digest that the listener is set to. */
+  readonly fingerprint: string;
+  /** Of the public key alone. */
+  readonly keyFingerprint: string;
+  /** Its chain ends in an authority we know. */
+  readonly trusted: boolean;
+}
+
 /** What is known of a TLS connection; the wording feeds `Received:` headers and login log lines. */
 export interface TlsInfo {
   /** Protocol as OpenSSL spells it: `TLSv1.3`. */
@@ -18,6 +31,7 @@ export interface TlsInfo {
   readonly resumed?: true;
   /** `X25519`, where it is known: Node does not tell a server. */
   readonly keyExchange?: string;
+  readonly client?: ClientCertificate;
 }
 
 /** Who is on the other end; addresses as text without brackets or IPv4-mapped prefixes. */

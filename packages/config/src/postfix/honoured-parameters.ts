@@ -10,14 +10,16 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     smtpd_client_auth_rate_limit smtpd_client_connection_count_limit smtpd_client_connection_rate_limit
     smtpd_client_event_limit_exceptions smtpd_client_message_rate_limit smtpd_client_new_tls_session_rate_limit
     smtpd_client_recipient_rate_limit smtpd_upstream_proxy_protocol smtpd_upstream_proxy_timeout
-    smtpd_discard_ehlo_keyword_address_maps smtpd_reject_footer`,
+    smtpd_discard_ehlo_keyword_address_maps smtpd_command_filter smtpd_reject_footer smtpd_reject_footer_maps`,
   session: `allow_percent_hack allow_untrusted_routing always_add_missing_headers disable_vrfy_command hopcount_limit
     line_length_limit local_header_rewrite_clients smtpd_forbid_bare_newline smtpd_forbid_bare_newline_reject_code
     smtpd_forbid_unauth_pipelining message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time
     smtpd_forbidden_commands smtpd_hard_error_limit smtpd_helo_required smtpd_junk_command_limit smtpd_noop_commands
     smtpd_peername_lookup smtpd_recipient_limit smtpd_recipient_overshoot_limit smtpd_soft_error_limit
     smtpd_starttls_timeout smtpd_timeout smtputf8_enable soft_bounce strict_rfc821_envelopes swap_bangpath`,
-  tls: `smtpd_enforce_tls smtpd_tls_auth_only smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_loglevel
+  tls: `smtpd_tls_CAfile smtpd_tls_CApath smtpd_tls_ask_ccert smtpd_tls_exclude_ciphers smtpd_tls_fingerprint_digest
+    smtpd_tls_mandatory_exclude_ciphers smtpd_tls_mandatory_protocols smtpd_tls_protocols smtpd_tls_req_ccert
+    smtpd_enforce_tls smtpd_tls_auth_only smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_loglevel
     smtpd_tls_received_header smtpd_tls_security_level smtpd_tls_wrappermode smtpd_use_tls`,
   sasl: `broken_sasl_auth_clients smtpd_sasl_auth_enable smtpd_sasl_authenticated_header
     smtpd_sasl_exceptions_networks smtpd_sasl_local_domain smtpd_sasl_response_limit smtpd_sasl_security_options
@@ -26,6 +28,9 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     smtpd_null_access_lookup_key smtpd_policy_service_default_action smtpd_policy_service_max_idle
     smtpd_policy_service_max_ttl smtpd_policy_service_policy_context smtpd_policy_service_request_limit
     smtpd_policy_service_retry_delay smtpd_policy_service_timeout smtpd_policy_service_try_limit
+    maps_rbl_domains multi_recipient_bounce_reject_code permit_mx_backup_networks relay_clientcerts reject_tempfail_action
+    smtpd_etrn_restrictions smtpd_log_access_permit_actions unknown_address_tempfail_action
+    unknown_helo_hostname_tempfail_action
     smtpd_reject_unlisted_sender smtpd_sender_login_maps smtpd_client_restrictions smtpd_data_restrictions smtpd_end_of_data_restrictions
     smtpd_helo_restrictions smtpd_recipient_restrictions smtpd_reject_unlisted_recipient
     smtpd_relay_before_recipient_restrictions smtpd_relay_restrictions smtpd_sender_restrictions
@@ -38,7 +43,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     relay_domains relay_recipient_maps show_user_unknown_table_name virtual_alias_address_length_limit
     virtual_alias_domains virtual_alias_expansion_limit virtual_alias_maps virtual_alias_recursion_limit
     virtual_mailbox_domains virtual_mailbox_maps`,
-  commands: `authorized_flush_users authorized_mailq_users authorized_submit_users`,
+  commands: `fast_flush_domains authorized_flush_users authorized_mailq_users authorized_submit_users`,
   delivery: `home_mailbox local_transport mailbox_transport`,
   sending: `default_transport proxy_interfaces relay_transport relayhost sender_dependent_default_transport_maps
     sender_dependent_relayhost_maps smtp_discard_ehlo_keywords smtp_helo_name smtp_helo_timeout smtp_never_send_ehlo
@@ -85,7 +90,7 @@ const GROUPS: readonly Group[] = [
     message: 'passwords are checked in-process against the system accounts; no outside SASL service is asked',
   },
   {
-    names: /^(smtpd_milters|smtpd_milter_maps|content_filter|smtpd_proxy_filter|smtpd_command_filter)$/,
+    names: /^(smtpd_milters|smtpd_milter_maps|content_filter|smtpd_proxy_filter)$/,
     message: 'filters are not called yet, and mail would come in unfiltered; remove this line to run without',
     mustRefuse: true,
   },
@@ -93,11 +98,6 @@ const GROUPS: readonly Group[] = [
     names: /^(header|mime_header|nested_header|body)_checks$/,
     message:
       'content checks are not made yet, and mail would come in unchecked; remove this line to run without',
-    mustRefuse: true,
-  },
-  {
-    names: /^smtpd_tls_req_ccert$/,
-    message: 'client certificates are not asked for; remove this line to run without',
     mustRefuse: true,
   },
   {
@@ -175,7 +175,6 @@ export const otherVersionsParameters: ReadonlySet<string> = new Set([
   'mysql_require_result_set',
   'enable_shared_memory',
   'virtual_maps',
-  'permit_mx_backup_networks',
   'program_directory',
   'authorized_verp_clients',
   'lmtp_cache_connection',

@@ -35,6 +35,7 @@ import { ControlServer } from '../control/server.ts';
 import { Pickup, type PickupSettings } from '../pickup/pickup.ts';
 import { type Routing, openAddressBook, resolveRecipient, routeAgain } from './address-book.ts';
 import { FrontDeliverer } from './deliverer.ts';
+import { FastFlush } from './fast-flush.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
 import { readSendServices, transportRulesOf } from './send-services.ts';
 import { smtpSettingsOf } from './smtp-settings.ts';
@@ -240,6 +241,7 @@ export class Front {
     const mail = queueEntrance(queue);
     // Counted by service and address, for all listeners together.
     const limits = new ClientLimits(() => performance.now());
+    const sites = new FastFlush(queue, (domain) => this.#mayFlush(domain), this.#log);
     for (const listener of listeners) {
       if (listener.protocol !== 'smtp') {
         await this.#logins.listen(listener);
@@ -250,9 +252,10 @@ export class Front {
         fd: listener.fd,
         implicitTls: listener.implicitTls,
         settings: () => this.#settled.smtp.get(key) as SmtpSettings,
-        tls: () => this.#smtpTls,
+        tls: () => this.#smtpTls?.under((this.#settled.smtp.get(key) as SmtpSettings).tlsRules),
         ports: {
           dns,
+          sites,
           login: (request) => askLogin(authSocket, request),
           sasl: {
             // DOVECOT: Postfix offers what its auth socket offers.
@@ -310,6 +313,11 @@ export class Front {
       authorizedSubmitUsers: this.#authorized('authorized_submit_users'),
       complete: (address) => formatMailbox(addresses.rewrite(parseMailbox(address))),
     };
+  }
+
+  #mayFlush(domain: string): boolean | Promise<boolean> {
+    const { postfix, tables } = this.#settled.configuration;
+    return tables.matchList(postfix, 'fast_flush_domains').matches({ name: domain });
   }
 
   /** Undefined: everybody, without having to show who they are. */

@@ -22,6 +22,7 @@ import {
   defaultSmtpSettings,
 } from '@postcote/smtp';
 import type { PolicyServerOptions } from '@postcote/smtp/edge';
+import { accessSettingsOf } from './access-settings.ts';
 
 const ms = (seconds: number): number => seconds * 1000;
 const words = (list: readonly string[]): ReadonlySet<string> =>
@@ -47,6 +48,7 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
   const code = (name: string): number => s.int(name);
   return {
     ...defaultSmtpSettings(s.string('myhostname')),
+    ...accessSettingsOf(s, tables),
     program: `${listener.syslogName}/smtpd`,
     mailName: s.string('mail_name'),
     banner: s.string('smtpd_banner'),
@@ -58,6 +60,7 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
       recipient: list('smtpd_recipient_restrictions'),
       data: list('smtpd_data_restrictions'),
       endOfData: list('smtpd_end_of_data_restrictions'),
+      etrn: list('smtpd_etrn_restrictions'),
     },
     delayReject: s.bool('smtpd_delay_reject'),
     relayBeforeRecipientRestrictions: s.bool('smtpd_relay_before_recipient_restrictions'),
@@ -165,6 +168,7 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
       unknownRelayRecipient: code('unknown_relay_recipient_reject_code'),
       unknownVirtualAlias: code('unknown_virtual_alias_reject_code'),
       unknownVirtualMailbox: code('unknown_virtual_mailbox_reject_code'),
+      multiRecipientBounce: code('multi_recipient_bounce_reject_code'),
     },
   };
 }

@@ -1,9 +1,23 @@
-// ETRN (RFC 1985). POSTFIX: announced, and refused for every domain that `fast_flush_domains` does not name; here
-// there is no such list, so it is refused for all.
+// ETRN (RFC 1985): mail that waits for a domain is tried now. POSTFIX: only for domains of `fast_flush_domains`, and
+// only if `smtpd_etrn_restrictions` let the client ask.
 
-import { type Command, failed } from '../conversation.ts';
 import { isAddressLiteral, isHostname } from '../address.ts';
+import { type Command, type Conversation, type Outcome, failed, ok } from '../conversation.ts';
+import { refusal } from '../policy.ts';
 import { plainReply } from '../reply.ts';
+
+const STARTED = plainReply(250, 'Queuing started');
+const UNABLE = plainReply(458, 'Unable to queue messages');
+
+async function flush(conversation: Conversation, domain: string): Promise<Outcome> {
+  const refused = await refusal(conversation, { moment: 'etrn', etrn: domain });
+  if (refused !== undefined) return failed(refused);
+  const answer = await conversation.ports.sites?.flush(domain);
+  if (answer === 'started') return ok(STARTED);
+  if (answer === 'failed') return failed(UNABLE);
+  conversation.log('warn', (client) => `warning: reject: ETRN ${domain.slice(0, 100)}... from ${client}`);
+  return failed(plainReply(459, `<${domain}>: service unavailable`));
+}
 
 export const etrn: Command = {
   verb: 'ETRN',
@@ -19,7 +33,6 @@ export const etrn: Command = {
     const name = domain.replace(/^[@#]/, '');
     if (!isHostname(name) && !isAddressLiteral(name))
       return failed(plainReply(501, 'Error: invalid parameter syntax'));
-    conversation.log('warn', (client) => `warning: reject: ETRN ${name}... from ${client}`);
-    return failed(plainReply(459, `<${name}>: service unavailable`));
+    return flush(conversation, name);
   },
 };

@@ -172,7 +172,11 @@ class Listener extends SMTPServer {
   /** Certificates are exchanged while the server runs: each handshake takes the pair of the moment. */
   override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
     if (handshake) {
-      const context = this.#options.tls()?.secureContext();
+      const provider = this.#options.tls();
+      const context = provider?.secureContext();
+      // Looked at when the handshake begins.
+      this.options.requestCert = provider?.clientCertificates !== undefined;
+      this.options.rejectUnauthorized = false;
       if (context === undefined) {
         socket.on('error', () => {});
         socket.destroy();

@@ -40,9 +40,10 @@ export function applyAccessResult(result: AccessResult, input: RestrictionInput)
   return settlePermit(result, runWords(result, value, input));
 }
 
-const permit = ({ value, table }: AccessResult): WordVerdict => ({
+const permit = ({ value, table, subject }: AccessResult): WordVerdict => ({
   kind: 'permit',
   saw: `${table} says ${printable(value)}`,
+  permission: { action: (value.trim().split(/[ \t]/, 1)[0] ?? '').toUpperCase(), subject, from: table },
 });
 const pass = (
   { value, table }: AccessResult,

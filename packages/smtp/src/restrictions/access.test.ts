@@ -91,6 +91,7 @@ function dialogWith(
         recipient: [],
         data: [],
         endOfData: [],
+        etrn: [],
         ...lists,
       },
       ...settings,

@@ -5,10 +5,11 @@
 //
 // Pure but for the ports in its input. Runs without a turn of the event loop as long as no word has to wait.
 
-import { type Reply, reply } from '../reply.ts';
+import { type Reply, printable, reply } from '../reply.ts';
 import type { RestrictionItem } from '../settings.ts';
 import type {
   Decision,
+  Note,
   OnPermit,
   Remark,
   RestrictionClass,
@@ -31,6 +32,13 @@ const MAX_DEPTH = 100;
 
 /** POSTFIX: what a configuration that cannot be followed comes to. */
 const MISCONFIGURED = reply(451, '3.5', 'Server configuration error');
+
+/** Words whose permission is about the recipient. */
+const ABOUT_RECIPIENT: ReadonlySet<string> = new Set([
+  'permit_auth_destination',
+  'permit_mx_backup',
+  'check_relay_domains',
+]);
 
 /** What earlier commands left, and whether the question is decided now. */
 export interface Pending {
@@ -140,6 +148,7 @@ class Evaluation {
       case 'pass':
         return undefined;
       case 'permit':
+        this.#notePermission(item, verdict, frame);
         return this.#permitted();
       case 'list':
         if (this.#frames.length > MAX_DEPTH) {
@@ -190,6 +199,28 @@ class Evaluation {
       saw: verdict.saw,
       ...(warnOnly ? { warnOnly: true as const } : {}),
     });
+  }
+
+  /** POSTFIX: smtpd_log_access_permit_actions; what a pending deferral overrules is not logged. */
+  #notePermission(
+    item: RestrictionItem,
+    { permission }: Extract<WordVerdict, { kind: 'permit' }>,
+    frame: Frame,
+  ): void {
+    const action = permission?.action ?? item.word;
+    if (this.#deferIfPermit !== undefined || !this.#input.settings.logsPermit(action)) return;
+    // POSTFIX: a blank where a table would be named.
+    const from = permission === undefined ? ' ' : ` from ${permission.from}`;
+    const recipient = this.#input.recipient?.display ?? '';
+    const subject =
+      permission?.subject ??
+      (item.word === 'permit' ? frame.subject : undefined) ??
+      (ABOUT_RECIPIENT.has(item.word) ? { name: recipient, label: 'Recipient address' } : undefined);
+    const note: Note =
+      subject === undefined
+        ? { kind: 'permit', text: `action=${action} for Client host=`, ofClient: true }
+        : { kind: 'permit', text: printable(`action=${action} for ${subject.label}=${subject.name}${from}`) };
+    this.#remarks.push({ kind: 'note', note });
   }
 
   #warn(text: string): void {

@@ -4,11 +4,19 @@ import type { TlsInfo } from '@postcote/wire';
 import type { Path } from '../address.ts';
 import type { ClientName } from '../client-name.ts';
 import type { Effects } from '../effects.ts';
-import type { Addresses, Clock, Dns, DnsAnswer } from '../ports.ts';
+import type { Addresses, AddressVerifier, Clock, Dns, DnsAnswer } from '../ports.ts';
 import type { Reply } from '../reply.ts';
 import type { Origin, RestrictionItem, SmtpSettings } from '../settings.ts';
 
-export type RestrictionClass = 'client' | 'helo' | 'sender' | 'relay' | 'recipient' | 'data' | 'endOfData';
+export type RestrictionClass =
+  | 'client'
+  | 'helo'
+  | 'sender'
+  | 'relay'
+  | 'recipient'
+  | 'data'
+  | 'endOfData'
+  | 'etrn';
 
 /** What is known of the session when the lists run. Absent members are not known yet. */
 export interface RestrictionInput {
@@ -21,6 +29,8 @@ export interface RestrictionInput {
   readonly helo?: string;
   readonly sender?: Path;
   readonly recipient?: Path;
+  /** The domain that ETRN names. */
+  readonly etrn?: string;
   readonly esmtp: boolean;
   readonly secured: boolean;
   readonly tls?: TlsInfo;
@@ -38,6 +48,8 @@ export interface RestrictionInput {
   readonly settings: SmtpSettings;
   readonly dns: Dns;
   readonly addresses: Addresses;
+  /** Absent: addresses cannot be verified by probes. */
+  readonly verifier?: AddressVerifier;
   readonly clock?: Clock;
   /** Answers kept for the life of the transaction, so that a hundred recipients ask once. */
   readonly answers: Map<string, DnsAnswer<unknown> | Promise<DnsAnswer<unknown>>>;
@@ -53,8 +65,10 @@ export interface Subject {
 
 /** A log line of a word that lets the session go on: `NOQUEUE: hold: RCPT from …: <text>; from=…`. */
 export interface Note {
-  readonly kind: 'info' | 'warn' | 'hold' | 'discard' | 'redirect' | 'bcc';
+  readonly kind: 'info' | 'warn' | 'hold' | 'discard' | 'redirect' | 'bcc' | 'permit';
   readonly text: string;
+  /** What is judged is the client, whose name only the log may know: `name[address]` follows the text. */
+  readonly ofClient?: true;
 }
 
 /** Has no say in the verdict: what to write into the log on the way. */
@@ -66,7 +80,12 @@ interface Remarks {
 
 export type WordVerdict = Remarks &
   (
-    | { readonly kind: 'permit'; readonly saw: string }
+    | {
+        readonly kind: 'permit';
+        readonly saw: string;
+        /** Of a table's OK: how `smtpd_log_access_permit_actions` knows and tells it. */
+        readonly permission?: Permission;
+      }
     | { readonly kind: 'pass'; readonly saw: string }
     | { readonly kind: 'reject'; readonly saw: string; readonly reply: Reply }
     /** POSTFIX: DEFER_IF_PERMIT: refuse with this when nothing else refuses. */
@@ -85,6 +104,12 @@ export type WordVerdict = Remarks &
     | { readonly kind: 'fault'; readonly saw: string; readonly warnings: readonly string[] }
   );
 
+export interface Permission {
+  readonly action: string;
+  readonly subject: Subject;
+  readonly from: string;
+}
+
 /**
  * What a permission found in a table amounts to. POSTFIX: `distrust`: only DUNNO for a recipient that is routed
  * through us; `forbid`: an error for what strangers control (their DNS).
@@ -98,7 +123,7 @@ export interface RestrictionWord {
   /** `free`: no look-up; `dns`: asks the network. */
   readonly cost: 'free' | 'dns';
   /** What must be known for the word to mean anything; otherwise it passes. */
-  readonly needs: 'nothing' | 'helo' | 'sender' | 'recipient';
+  readonly needs: 'nothing' | 'helo' | 'sender' | 'recipient' | 'etrn';
   readonly argument: 'none' | 'required' | 'optional';
   run(
     input: RestrictionInput,

@@ -171,6 +171,15 @@ const saslAccess = accessWord('check_sasl_access', 'nothing', (check) => {
   );
 });
 
+const etrnAccess = accessWord('check_etrn_access', 'etrn', (check) => {
+  const domain = check.input.etrn ?? '';
+  const subject = { name: domain, label: 'Etrn command' };
+  return whenReady(
+    ask({ ...check, subject }, domainKeys(domain, check.input.settings), domain),
+    (verdict) => verdict ?? nothingFound(check, domain),
+  );
+});
+
 // ---- The servers behind a name -----------------------------------------------------------------------------------
 
 type ServerType = 'mx' | 'ns' | 'a';
@@ -331,6 +340,7 @@ export const ACCESS_WORDS: readonly RestrictionWord[] = [
   senderAccess,
   recipientAccess,
   saslAccess,
+  etrnAccess,
   ...SERVER_TYPES.flatMap((type) => [
     serverWord(`check_client_${type}_access`, 'nothing', type, clientTarget),
     serverWord(`check_reverse_client_hostname_${type}_access`, 'nothing', type, reverseClientTarget),

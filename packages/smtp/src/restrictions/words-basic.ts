@@ -1,6 +1,7 @@
 // Words that ask nobody: permissions, the relay words, plain verdicts, the shape of names and addresses.
 
 import { isAddressLiteral, isHostname } from '../address.ts';
+import { parseIpv4 } from '../networks.ts';
 import { STRANGER, relayVerdict } from '../relay.ts';
 import { reply } from '../reply.ts';
 import type { EnvelopeMailbox } from '../ports.ts';
@@ -190,11 +191,11 @@ const rejectMultiRecipientBounce: RestrictionWord = {
   cost: 'free',
   needs: 'sender',
   argument: 'none',
-  run: ({ sender, recipientCount }, { name, label }) =>
+  run: ({ sender, recipientCount, settings }, { name, label }) =>
     sender?.address === '' && recipientCount > 1
       ? reject(
           'null sender, several recipients',
-          550,
+          settings.codes.multiRecipientBounce,
           '5.3',
           `<${name}>: ${label} rejected: Multi-recipient bounce`,
         )
@@ -277,9 +278,32 @@ const rejectInvalidHelo: RestrictionWord = {
   },
 };
 
+function judgeNakedIp({ helo = '', settings }: RestrictionInput): WordVerdict {
+  // POSTFIX: what is made of digits, dots and colons is meant as an address.
+  if (!/^[0-9.:]*$/.test(helo)) return pass(`${helo} is no address`);
+  if (parseIpv4(helo) !== undefined) return permit(`${helo} is an address`);
+  const text = `<${helo}>: Helo command rejected: invalid ip address`;
+  return reject(`${helo} is malformed`, settings.codes.invalidHostname, '5.2', text);
+}
+
+/** POSTFIX: before RFC 2821 asked for brackets; anybody can say an address. */
+const permitNakedIp: RestrictionWord = {
+  word: 'permit_naked_ip_address',
+  cost: 'free',
+  needs: 'helo',
+  argument: 'none',
+  run(input) {
+    const warnings = [
+      'restriction permit_naked_ip_address is deprecated. Use permit_mynetworks or permit_sasl_authenticated instead',
+    ];
+    return { ...judgeNakedIp(input), warnings };
+  },
+};
+
 export const BASIC_WORDS: readonly RestrictionWord[] = [
   permitMynetworks,
   permitInetInterfaces,
+  permitNakedIp,
   sleepWord,
   permitSaslAuthenticated,
   permitAuthDestination,

@@ -3,6 +3,7 @@
 
 import { isAddressLiteral } from '../address.ts';
 import type { ClientName } from '../client-name.ts';
+import type { TempfailAction } from '../access-settings.ts';
 import type { DnsAnswer, MxRecord } from '../ports.ts';
 import type { Path } from '../address.ts';
 import { type Reply, reply } from '../reply.ts';
@@ -11,6 +12,12 @@ import type { RestrictionInput, RestrictionWord, WordVerdict } from './types.ts'
 
 const pass = (saw: string): WordVerdict => ({ kind: 'pass', saw });
 const reject = (saw: string, value: Reply): WordVerdict => ({ kind: 'reject', saw, reply: value });
+/** POSTFIX: `unknown_…_tempfail_action`. */
+const notNow = (action: TempfailAction, saw: string, value: Reply): WordVerdict => ({
+  kind: action === 'defer' ? 'reject' : 'deferIfPermit',
+  saw,
+  reply: value,
+});
 
 type DomainState =
   | { readonly kind: 'usable'; readonly saw: string }
@@ -68,7 +75,8 @@ function checkDomain(
     if (state.kind === 'absent') {
       return reject(`${domain} does not exist`, reply(input.settings.codes.unknownAddress, notFound, text));
     }
-    return { kind: 'deferIfPermit', saw: `${domain}: ${state.reason}`, reply: reply(450, notFound, text) };
+    const value = reply(450, notFound, text);
+    return notNow(input.settings.unknownAddressTempfail, `${domain}: ${state.reason}`, value);
   });
 }
 
@@ -145,7 +153,8 @@ const rejectUnknownHelo: RestrictionWord = {
       if (state.kind === 'usable' || state.kind === 'nullMx') return pass(`${helo} exists`);
       const text = `<${input.helo ?? ''}>: Helo command rejected: Host not found`;
       if (state.kind === 'failed') {
-        return { kind: 'deferIfPermit', saw: `${helo}: ${state.reason}`, reply: reply(450, '7.1', text) };
+        const value = reply(450, '7.1', text);
+        return notNow(input.settings.unknownHeloTempfail, `${helo}: ${state.reason}`, value);
       }
       return reject(`${helo} does not exist`, reply(input.settings.codes.unknownHostname, '7.1', text));
     });

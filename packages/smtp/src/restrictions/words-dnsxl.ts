@@ -234,10 +234,30 @@ function nameWord({ word, needs, label, act, nameOf }: NameWord): RestrictionWor
 const ofClient: NameWord['nameOf'] = (input) =>
   whenReady(input.clientName(), ({ name }) => ({ name: name === 'unknown' ? undefined : name, shown: name }));
 
+/** POSTFIX: the lists of `maps_rbl_domains`, one after the other. */
+const rejectMapsRbl: RestrictionWord = {
+  word: 'reject_maps_rbl',
+  cost: 'dns',
+  needs: 'nothing',
+  argument: 'none',
+  async run(input, subject) {
+    const warnings = [
+      'support for restriction "reject_maps_rbl" will be removed from Postfix; use "reject_rbl_client domain-name" instead',
+    ];
+    for (const domain of input.settings.mapsRblDomains) {
+      const verdict = await rejectRbl.run(input, subject, domain);
+      if (verdict.kind !== 'pass')
+        return { ...verdict, warnings: [...warnings, ...(verdict.warnings ?? [])] };
+    }
+    return { ...pass('on none of maps_rbl_domains'), warnings };
+  },
+};
+
 const rejectRbl = addressWord('reject_rbl_client', blockIfListed);
 
 export const DNSXL_WORDS: readonly RestrictionWord[] = [
   rejectRbl,
+  rejectMapsRbl,
   { ...rejectRbl, word: 'reject_rbl' },
   addressWord('permit_dnswl_client', permitIfListed),
   nameWord({

@@ -45,6 +45,7 @@ export async function policyRequest(
 ): Promise<readonly (readonly [name: string, value: string])[]> {
   const client = await input.clientName();
   const { where = 'RCPT', tls, login } = input;
+  const certificate = tls?.client;
   const attributes: readonly (readonly [string, string])[] = [
     ['request', 'smtpd_access_policy'],
     ['protocol_state', where === 'BDAT' ? 'DATA' : where],
@@ -62,15 +63,16 @@ export async function policyRequest(
     ['queue_id', input.queueId ?? ''],
     ['instance', input.instance ?? ''],
     ['size', String(input.messageSize ?? 0)],
-    ['etrn_domain', ''],
+    ['etrn_domain', input.etrn ?? ''],
     ['stress', input.settings.stress],
     ['sasl_method', login?.method ?? ''],
     ['sasl_username', login?.user ?? ''],
     ['sasl_sender', ''],
-    ['ccert_subject', ''],
-    ['ccert_issuer', ''],
-    ['ccert_fingerprint', ''],
-    ['ccert_pubkey_fingerprint', ''],
+    // POSTFIX: names only where an authority vouches for them; fingerprints of any certificate.
+    ['ccert_subject', certificate?.trusted === true ? certificate.commonName : ''],
+    ['ccert_issuer', certificate?.trusted === true ? certificate.issuer : ''],
+    ['ccert_fingerprint', certificate?.fingerprint ?? ''],
+    ['ccert_pubkey_fingerprint', certificate?.keyFingerprint ?? ''],
     ['encryption_protocol', tls?.protocol ?? ''],
     ['encryption_cipher', tls?.cipher ?? ''],
     ['encryption_keysize', String(tls?.usedBits ?? 0)],

@@ -3,16 +3,27 @@
 
 import { ACCESS_WORDS } from './words-access.ts';
 import { BASIC_WORDS } from './words-basic.ts';
+import { CERTIFICATE_WORDS } from './words-certificate.ts';
 import { DNS_WORDS } from './words-dns.ts';
 import { DNSXL_WORDS } from './words-dnsxl.ts';
 import { LOGIN_WORDS } from './words-login.ts';
 import { POLICY_WORDS } from './words-policy.ts';
+import { RELAY_WORDS } from './words-relay.ts';
+import { VERIFY_WORDS } from './words-verify.ts';
 import type { RestrictionWord } from './types.ts';
 
 export const RESTRICTION_WORDS: ReadonlyMap<string, RestrictionWord> = new Map(
-  [...BASIC_WORDS, ...DNS_WORDS, ...DNSXL_WORDS, ...ACCESS_WORDS, ...LOGIN_WORDS, ...POLICY_WORDS].map(
-    (row) => [row.word, row],
-  ),
+  [
+    ...BASIC_WORDS,
+    ...DNS_WORDS,
+    ...DNSXL_WORDS,
+    ...ACCESS_WORDS,
+    ...LOGIN_WORDS,
+    ...POLICY_WORDS,
+    ...RELAY_WORDS,
+    ...CERTIFICATE_WORDS,
+    ...VERIFY_WORDS,
+  ].map((row) => [row.word, row]),
 );
 
 /** Stands before another word: that word's refusal becomes a log line. */

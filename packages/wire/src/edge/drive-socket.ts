@@ -6,6 +6,7 @@
 import { type Socket, isIPv6 } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import { countInput } from './input-meter.ts';
+import { describeCertificate } from './client-certificate.ts';
 import type { Peer, ProtocolSession, SessionHost, TlsInfo } from '../session.ts';
 
 /** Gives the TLS context of the moment: certificates may be exchanged while connections live. */
@@ -13,6 +14,8 @@ export interface TlsProvider {
   secureContext(): SecureContext;
   /** Context for a server name (SNI), when there is one of its own. */
   secureContextFor?(serverName: string): SecureContext | undefined;
+  /** Clients are asked for a certificate, and may do without; fingerprints are made with this digest. */
+  readonly clientCertificates?: { readonly digest: string };
 }
 
 export interface DriveOptions {
@@ -106,7 +109,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
     this.session = options.createSession(
       this,
       options.peer ?? peerOf(socket),
-      isTls(socket) ? describeTls(socket) : undefined,
+      isTls(socket) ? describeTls(socket, options.tls?.clientCertificates?.digest) : undefined,
     );
     this.#listen();
     this.session.start();
@@ -196,6 +199,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
     const secured = new (process.getBuiltinModule('node:tls').TLSSocket)(plain, {
       isServer: true,
       secureContext: tls.secureContext(),
+      ...(tls.clientCertificates === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
       SNICallback: (name, done) => done(null, tls.secureContextFor?.(name) ?? tls.secureContext()),
     });
     this.#socket = secured;
@@ -220,7 +224,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
       this.#phase = 'open';
       this.#listen();
       if (this.#paused) secured.pause();
-      this.session.secured(describeTls(secured));
+      this.session.secured(describeTls(secured, tls.clientCertificates?.digest));
     });
   }
 
@@ -311,15 +315,18 @@ function plainAddress(address: string): string {
 /** The facts of a finished handshake. Node does not tell key sizes; they follow from the cipher's name. */
 const isTls = (socket: Socket): socket is TLSSocket => 'encrypted' in socket;
 
-export function describeTls(socket: TLSSocket): TlsInfo {
+/** `digest`: the client was asked for a certificate. */
+export function describeTls(socket: TLSSocket, digest?: string): TlsInfo {
   const cipher = socket.getCipher();
   const bits = /AES_?256|CHACHA20/i.test(cipher.name) ? 256 : /3DES|DES-CBC3/i.test(cipher.name) ? 168 : 128;
+  const client = digest === undefined ? undefined : describeCertificate(socket, digest);
   const info = {
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: cipher.name,
     usedBits: bits,
     algorithmBits: bits,
     ...(socket.isSessionReused() ? { resumed: true as const } : {}),
+    ...(client === undefined ? {} : { client }),
   };
   const serverName = (socket as TLSSocket & { servername?: string | false }).servername;
   return typeof serverName === 'string' && serverName !== '' ? { ...info, serverName } : info;
