@@ -7,6 +7,7 @@ export {
   type PopLoginSettings,
 } from './login-session.ts';
 export { type PopUserOptions, PopUserSession, type PopUserSettings } from './user-session.ts';
+export { POP_WORKAROUNDS, type PopWorkaround } from './client-workarounds.ts';
 export {
   DEFAULT_UIDL_FORMAT,
   type ParsedUidlFormat,

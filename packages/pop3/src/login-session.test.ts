@@ -88,14 +88,22 @@ function makeWorld(options: WorldOptions = {}): World {
 }
 
 const GREETING = '+OK Dovecot ready.\r\n';
+const CAPA_END = 'EXPIRE NEVER\r\nIMPLEMENTATION postcote\r\nUTF8 USER\r\nLANG\r\n.\r\n';
 const CAPA_START = '+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\n';
 const REFUSED = '-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n';
 const b64 = (text: string): string => Buffer.from(text).toString('base64');
 
 // Over TLS, unless `plain`; what follows the greeting.
 const dialogs: [name: string, sent: string, answered: string, plain?: 'plain'][] = [
-  ['CAPA over TLS', 'CAPA\r\n', `${CAPA_START}USER\r\nSASL PLAIN LOGIN\r\n.\r\n`],
-  ['CAPA without TLS', 'capa x\r\n', `${CAPA_START}STLS\r\nSASL\r\n.\r\n`, 'plain'],
+  ['CAPA over TLS', 'CAPA\r\n', `${CAPA_START}USER\r\nSASL PLAIN LOGIN\r\n${CAPA_END}`],
+  ['CAPA without TLS', 'capa x\r\n', `${CAPA_START}STLS\r\nSASL\r\n${CAPA_END}`, 'plain'],
+  [
+    'LANG',
+    'LANG\r\nLANG en-GB\r\nLANG *\r\n',
+    '+OK Language listing follows:\r\nen English\r\n.\r\n+OK en English it is.\r\n+OK en English it is.\r\n',
+  ],
+  ['LANG of others', 'LANG de\r\n', '-ERR This server speaks English only.\r\n'],
+  ['UTF8', 'UTF8\r\nUTF8 x\r\n', '+OK UTF8 enabled.\r\n-ERR UTF8 takes no arguments.\r\n'],
   ['no password without TLS', 'USER u\r\nPASS p\r\n', REFUSED + REFUSED, 'plain'],
   ['no AUTH without TLS', 'AUTH PLAIN\r\n', '-ERR [AUTH] Plaintext authentication disabled.\r\n', 'plain'],
   ['no mechanisms without TLS', 'AUTH\r\n', '+OK\r\n.\r\n', 'plain'],

@@ -14,6 +14,7 @@ import {
 } from '@postcote/wire';
 import { loginCapabilities } from './capabilities.ts';
 import { MAX_COMMAND_LINE, parseCommand, type PopCommand } from './command.ts';
+import { runLang } from './language.ts';
 import { formatWhere } from './log-line.ts';
 import type { Clock, PopHandOff, PopLogin, Sasl, SaslStep } from './ports.ts';
 import { formatReply, negative, positive, type Reply } from './reply.ts';
@@ -401,6 +402,8 @@ const COMMANDS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['USER', runUser],
   ['PASS', runPass],
   ['AUTH', runAuth],
+  ['LANG', runLangCommand],
+  ['UTF8', runUtf8],
   ['APOP', () => reply(negative('APOP not enabled.'))],
   ['QUIT', () => ({ kind: 'quit' })],
 ]);
@@ -413,6 +416,17 @@ function runCapa(_: string, context: Context): Outcome {
     mechanisms: context.sasl.mechanisms,
   });
   return { kind: 'lines', reply: positive(), lines };
+}
+
+function runLangCommand(args: string): Outcome {
+  const { reply, lines } = runLang(args);
+  return lines === undefined ? { kind: 'reply', reply } : { kind: 'lines', reply, lines };
+}
+
+// RFC 6856 §2: from here on everything may be UTF-8. Messages are given as they are in any case, and names are read as
+// UTF-8, so that there is nothing to switch.
+function runUtf8(args: string): Outcome {
+  return reply(args === '' ? positive('UTF8 enabled.') : negative('UTF8 takes no arguments.'));
 }
 
 // RFC 2595 §4

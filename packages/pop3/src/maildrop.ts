@@ -4,9 +4,10 @@
 // Long walks (sizes, ids) come in slices with a turn of the event loop between them. Throws `MailboxError` as the
 // mailbox does.
 
+import { headerValues } from '@postcote/mime';
 import { type Mailbox, MailboxError, type MailStore, type MessageHandle } from '@postcote/mailbox';
 import type { Clock } from './ports.ts';
-import type { UidlFormat } from './uidl-format.ts';
+import { type UidlFormat, cleanUidl } from './uidl-format.ts';
 
 interface DropMessage {
   readonly uid: number;
@@ -14,6 +15,8 @@ interface DropMessage {
   seen: boolean;
   /** Octets of the CRLF form, once asked for; 0 where the message was gone by then. */
   size: number | undefined;
+  /** Where ids must be made for all messages at once. */
+  uidl?: string;
 }
 
 export interface MaildropOptions {
@@ -22,6 +25,15 @@ export interface MaildropOptions {
   readonly noFlagUpdates: boolean;
   /** LAST exists. DOVECOT: pop3_enable_last. */
   readonly enableLast: boolean;
+  /** A message's own `X-UIDL` is its id. DOVECOT: pop3_reuse_xuidl. */
+  readonly reuseXuidl?: boolean;
+  /** Of two messages with one id the second gets another. DOVECOT: pop3_uidl_duplicates = rename. */
+  readonly renameDuplicates?: boolean;
+  /**
+   * QUIT gives messages this flag instead of removing them, and they are not seen here again. DOVECOT:
+   * pop3_deleted_flag.
+   */
+  readonly deletedFlag?: string;
   readonly clock: Clock;
 }
 
@@ -36,6 +48,7 @@ export class Maildrop {
   readonly #messages: DropMessage[];
   #deletedCount = 0;
   #sizesKnown = false;
+  #uidlsKnown: boolean;
   /** Highest number read, now or in a session before: what LAST answers. */
   #last = 0;
   #seen: number[] = [];
@@ -44,6 +57,7 @@ export class Maildrop {
     this.#mailbox = mailbox;
     this.#messages = messages;
     this.#options = options;
+    this.#uidlsKnown = options.reuseXuidl !== true && options.renameDuplicates !== true;
     for (const [i, message] of messages.entries()) if (message.seen) this.#last = i + 1;
   }
 
@@ -52,7 +66,7 @@ export class Maildrop {
     try {
       // DOVECOT: a POP3 login takes what is new, as SELECT does.
       await mailbox.claimRecent();
-      return new Maildrop(mailbox, await listMessages(mailbox, options.clock), options);
+      return new Maildrop(mailbox, await listMessages(mailbox, options), options);
     } catch (error) {
       await mailbox.close();
       throw error;
@@ -142,6 +156,29 @@ export class Maildrop {
     yield slice;
   }
 
+  /** False: `loadUidls` must come first. */
+  get uidlsReady(): boolean {
+    return this.#uidlsKnown;
+  }
+
+  /** Makes the ids that cannot be made one by one. Throws `MailboxError`. */
+  async loadUidls(): Promise<void> {
+    const { reuseXuidl = false, renameDuplicates = false, clock } = this.#options;
+    const taken = new Map<string, number>();
+    for (const [i, message] of this.#messages.entries()) {
+      if (i % SLICE === SLICE - 1) await clock.turn();
+      let uidl = (reuseXuidl ? await this.#ownUidl(message) : undefined) ?? this.#uidlOf(message);
+      if (renameDuplicates) {
+        const times = (taken.get(uidl) ?? 0) + 1;
+        taken.set(uidl, times);
+        // DOVECOT: the second of two is `id-2`.
+        if (times > 1) uidl = cleanUidl(uidl, `-${times}`);
+      }
+      message.uidl = uidl;
+    }
+    this.#uidlsKnown = true;
+  }
+
   uidl(number: number): string {
     return this.#uidlOf(this.#at(number));
   }
@@ -175,7 +212,10 @@ export class Maildrop {
     const gone = new Set(doomed);
     this.#seen = this.#seen.filter((uid) => !gone.has(uid));
     await this.flushSeen();
-    if (doomed.length > 0) await this.#mailbox.expunge(doomed);
+    if (doomed.length === 0) return;
+    const { deletedFlag } = this.#options;
+    if (deletedFlag === undefined) await this.#mailbox.expunge(doomed);
+    else await this.#mailbox.store(doomed, { mode: 'add', flags: [deletedFlag] });
   }
 
   async close(): Promise<void> {
@@ -211,7 +251,20 @@ export class Maildrop {
     }
   }
 
+  async #ownUidl({ uid }: DropMessage): Promise<string | undefined> {
+    try {
+      const header = await this.#mailbox.message(uid)?.header();
+      const [own] = header === undefined ? [] : headerValues(header, 'X-UIDL');
+      const clean = own === undefined ? '' : cleanUidl(own.trim());
+      return clean === '' ? undefined : clean;
+    } catch (error) {
+      if (error instanceof MailboxError && error.code === 'expunged') return undefined;
+      throw error;
+    }
+  }
+
   #uidlOf(message: DropMessage): string {
+    if (message.uidl !== undefined) return message.uidl;
     const handle = this.#mailbox.message(message.uid);
     const override = handle?.pop3Uidl;
     // DOVECOT: an empty P field stands for the file's name.
@@ -226,11 +279,16 @@ export class Maildrop {
 }
 
 /** Messages with a POP3 order first, in that order, then the others by UID (Dovecot's `O` field). */
-async function listMessages(mailbox: Mailbox, clock: Clock): Promise<DropMessage[]> {
+async function listMessages(
+  mailbox: Mailbox,
+  { clock, deletedFlag }: MaildropOptions,
+): Promise<DropMessage[]> {
+  const hidden = deletedFlag?.toLowerCase();
   const messages: DropMessage[] = [];
   const ordered: { readonly order: number; readonly message: DropMessage }[] = [];
   for (const [i, { uid, flags }] of mailbox.records.entries()) {
     if (i % SLICE === SLICE - 1) await clock.turn();
+    if (hidden !== undefined && flags.some((flag) => flag.toLowerCase() === hidden)) continue;
     const message = { uid, deleted: false, seen: flags.includes('\\Seen'), size: undefined };
     const order = mailbox.message(uid)?.pop3Order;
     if (order === undefined) messages.push(message);

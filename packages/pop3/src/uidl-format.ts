@@ -60,12 +60,12 @@ export function parseUidlFormat(text: string): ParsedUidlFormat {
   if (!['uid', 'guid', 'filename'].some((name) => used.has(name))) {
     return invalid(`pop3_uidl_format "${text}" has no variable that differs between messages`);
   }
-  return { kind: 'format', format: (values) => clean(pieces.map((piece) => piece(values)).join('')) };
+  return { kind: 'format', format: (values) => cleanUidl(pieces.map((piece) => piece(values)).join('')) };
 }
 
-/** RFC 1939 §7: characters 0x21 to 0x7E. */
-function clean(uidl: string): string {
-  return uidl.replace(/[^\x21-\x7e]/g, '_').slice(0, MAX_UIDL);
+/** RFC 1939 §7: characters 0x21 to 0x7E, 70 of them at most, `ending` among them. */
+export function cleanUidl(uidl: string, ending = ''): string {
+  return uidl.replace(/[^\x21-\x7e]/g, '_').slice(0, MAX_UIDL - ending.length) + ending;
 }
 
 interface ParsedVariable {

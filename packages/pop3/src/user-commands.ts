@@ -4,6 +4,7 @@
 import { MailboxError, type MessageHandle } from '@postcote/mailbox';
 import { USER_CAPABILITIES } from './capabilities.ts';
 import { echo, negative, positive, type Reply } from './reply.ts';
+import { runLang } from './language.ts';
 import type { Maildrop } from './maildrop.ts';
 import { parseNumber } from './message-number.ts';
 
@@ -33,6 +34,7 @@ const refuse = (text: string): UserOutcome => reply(negative(text));
 const COMMANDS: ReadonlyMap<string, Run> = new Map<string, Run>([
   ['CAPA', runCapa],
   ['DELE', runDele],
+  ['LANG', runLangCommand],
   ['LAST', runLast],
   ['LIST', runList],
   ['NOOP', () => reply(positive())],
@@ -84,6 +86,13 @@ function runCapa(): UserOutcome {
   return { kind: 'listing', reply: positive(), pieces: [`${USER_CAPABILITIES.join('\r\n')}\r\n`] };
 }
 
+function runLangCommand(args: string): UserOutcome {
+  const { reply, lines } = runLang(args);
+  return lines === undefined
+    ? { kind: 'reply', reply }
+    : { kind: 'listing', reply, pieces: lines.map((line) => `${line}\r\n`) };
+}
+
 function runDele(args: string, drop: Maildrop): UserOutcome {
   const picked = pickOnly(args, drop);
   if (picked.kind === 'refused') return picked.outcome;
@@ -105,7 +114,11 @@ async function runList(args: string, drop: Maildrop): Promise<UserOutcome> {
   return reply(positive(`${picked.number} ${await drop.size(picked.number)}`));
 }
 
-function runUidl(args: string, drop: Maildrop): UserOutcome {
+function runUidl(args: string, drop: Maildrop): UserOutcome | Promise<UserOutcome> {
+  return drop.uidlsReady ? listUidls(args, drop) : drop.loadUidls().then(() => listUidls(args, drop));
+}
+
+function listUidls(args: string, drop: Maildrop): UserOutcome {
   if (args === '') return { kind: 'listing', reply: positive(), pieces: drop.lines('uidl') };
   const picked = pickOnly(args, drop);
   if (picked.kind === 'refused') return picked.outcome;

@@ -125,7 +125,16 @@ const dialogs: [name: string, sent: string, answered: string][] = [
   ],
   ['LAST', 'LAST\r\n', '-ERR Unknown command: LAST\r\n'],
   ['NOOP', 'noop\r\nNOOP x\r\n', '+OK\r\n+OK\r\n'],
-  ['CAPA', 'CAPA\r\n', '+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\n.\r\n'],
+  [
+    'CAPA',
+    'CAPA\r\n',
+    '+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nIMPLEMENTATION postcote\r\nUTF8 USER\r\nLANG\r\n.\r\n',
+  ],
+  [
+    'LANG',
+    'LANG\r\nLANG de\r\n',
+    '+OK Language listing follows:\r\nen English\r\n.\r\n-ERR This server speaks English only.\r\n',
+  ],
   [
     'commands from before login',
     'USER x\r\nPASS secret\r\nSTLS\r\n\r\n',
@@ -338,6 +347,56 @@ describe('PopUserSession', () => {
         },
       ),
       { numRuns: 60 },
+    );
+  });
+});
+
+// As Dovecot 2.3.19 answered with these settings.
+describe('settings for old clients', () => {
+  const own = (id: string, text = 'x'): SeedMessage => ({
+    content: `X-UIDL: ${id}\nSubject: s\n\n${text}\n`,
+  });
+  const seed = [own('same'), { content: 'Subject: c\n' }, { content: 'Subject: d\n\na\0b\n' }, own('same')];
+  const start = (settings: Partial<PopUserOptions['settings']>): Promise<World> =>
+    makeWorld({ seed, settings: { uidlFormat: '%u', noFlagUpdates: true, ...settings } });
+
+  it('takes the ids that another server has given', async () => {
+    const { session, host } = await start({ reuseXuidl: true });
+    host.take();
+    expect(await talk(session, host, 'UIDL\r\nUIDL 2\r\n')).toBe(
+      '+OK\r\n1 same\r\n2 2\r\n3 3\r\n4 same\r\n.\r\n+OK 2 2\r\n',
+    );
+  });
+
+  it('tells two messages of one id apart', async () => {
+    const { session, host } = await start({ reuseXuidl: true, renameDuplicates: true });
+    host.take();
+    expect(await talk(session, host, 'UIDL 4\r\nUIDL 1\r\n')).toBe('+OK 4 same-2\r\n+OK 1 same\r\n');
+  });
+
+  it('keeps deleted messages under a flag, out of sight', async () => {
+    const deletedFlag = 'POP3Deleted';
+    const { session, store } = await start({ deletedFlag });
+    session.receive(Buffer.from('DELE 1\r\nDELE 3\r\nQUIT\r\n'));
+    await settle();
+    const box = await store.open('INBOX');
+    expect(box.records.map(({ uid, flags }) => [uid, flags.includes(deletedFlag)])).toEqual([
+      [1, true],
+      [2, false],
+      [3, true],
+      [4, false],
+    ]);
+    const again = await login(store, { settings: { uidlFormat: '%u', noFlagUpdates: true, deletedFlag } });
+    again.host.take();
+    expect(await talk(again.session, again.host, 'UIDL\r\n')).toBe('+OK\r\n1 2\r\n2 4\r\n.\r\n');
+  });
+
+  it('gives no NULs, and an empty line where a message is a header alone', async () => {
+    const { session, host } = await start({ clientWorkarounds: ['outlook-no-nuls', 'oe-ns-eoh'] });
+    host.take();
+    expect(await talk(session, host, 'RETR 2\r\nTOP 2 0\r\nRETR 3\r\n')).toBe(
+      '+OK 12 octets\r\nSubject: c\r\n\r\n.\r\n+OK\r\nSubject: c\r\n\r\n.\r\n' +
+        '+OK 19 octets\r\nSubject: d\r\n\r\na\x80b\r\n.\r\n',
     );
   });
 });

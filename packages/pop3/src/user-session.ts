@@ -23,6 +23,7 @@ import { MAX_COMMAND_LINE, parseCommand } from './command.ts';
 import { formatPrefix, formatTotals, type Totals } from './log-line.ts';
 import { Maildrop } from './maildrop.ts';
 import { topOfMessage, wholeMessage } from './message-stream.ts';
+import { type PopWorkaround, workAround } from './client-workarounds.ts';
 import type { Clock, PopHandOff } from './ports.ts';
 import { echo, formatReply, negative, positive, type Reply } from './reply.ts';
 import { parseUidlFormat } from './uidl-format.ts';
@@ -35,6 +36,14 @@ export interface PopUserSettings {
   readonly noFlagUpdates: boolean;
   /** DOVECOT: pop3_enable_last; off when absent. */
   readonly enableLast?: boolean;
+  /** DOVECOT: pop3_reuse_xuidl. */
+  readonly reuseXuidl?: boolean;
+  /** DOVECOT: pop3_uidl_duplicates = rename. */
+  readonly renameDuplicates?: boolean;
+  /** DOVECOT: pop3_deleted_flag; none when absent or empty. */
+  readonly deletedFlag?: string;
+  /** DOVECOT: pop3_client_workarounds. */
+  readonly clientWorkarounds?: readonly PopWorkaround[];
   /** Milliseconds without a command. DOVECOT: ten minutes, as RFC 1939 §3 asks at least. */
   readonly idleTimeout?: number;
   /** Bad commands in a row. DOVECOT: 20. */
@@ -162,8 +171,16 @@ export class PopUserSession implements ProtocolSession {
       this.#unlock = unlock;
     }
     try {
-      const { noFlagUpdates, enableLast = false } = settings;
-      const drop = await Maildrop.open(store, { uidlFormat: uidl.format, noFlagUpdates, enableLast, clock });
+      const { noFlagUpdates, enableLast = false, reuseXuidl, renameDuplicates, deletedFlag = '' } = settings;
+      const drop = await Maildrop.open(store, {
+        uidlFormat: uidl.format,
+        noFlagUpdates,
+        enableLast,
+        reuseXuidl: reuseXuidl === true,
+        renameDuplicates: renameDuplicates === true,
+        ...(deletedFlag === '' ? {} : { deletedFlag }),
+        clock,
+      });
       this.#drop = drop;
       this.#totals.messages = drop.total;
     } catch (error) {
@@ -258,7 +275,10 @@ export class PopUserSession implements ProtocolSession {
     const whole = 'size' in part;
     if (whole) totals.retrCount++;
     else totals.topCount++;
-    const octets = whole ? wholeMessage(handle, part.size) : topOfMessage(handle, part.bodyLines);
+    const octets = workAround(
+      whole ? wholeMessage(handle, part.size) : topOfMessage(handle, part.bodyLines),
+      this.#options.settings.clientWorkarounds ?? [],
+    );
     let sent = 0;
     try {
       // The first piece before the answer: a message that is gone can still be refused then.

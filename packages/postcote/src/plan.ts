@@ -17,7 +17,7 @@ import {
   refuse,
 } from '@postcote/config';
 import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
-import { parseUidlFormat } from '@postcote/pop3';
+import { POP_WORKAROUNDS, type PopWorkaround, parseUidlFormat } from '@postcote/pop3';
 import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
 import { silentLog } from '@postcote/wire';
 import type { AuthSettings, PassedListener, SecretTables, ServerPaths, TlsFiles } from './ipc.ts';
@@ -294,6 +294,12 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
       uidlFormat: pop3.uidlFormat,
       noFlagUpdates: pop3.noFlagUpdates,
       enableLast: pop3.enableLast,
+      reuseXuidl: pop3.reuseXuidl,
+      renameDuplicates: pop3.uidlDuplicates === 'rename',
+      deletedFlag: pop3.deletedFlag,
+      clientWorkarounds: pop3.clientWorkarounds.filter((word): word is PopWorkaround =>
+        POP_WORKAROUNDS.has(word),
+      ),
       lockSession: pop3.lockSession,
       maxUserIpConnections: pop3.mailMaxUseripConnections,
     },

@@ -1,6 +1,8 @@
 // What a mailbox worker needs of the configuration, as one plain value that the supervisor derives and sends: a
 // worker reads no configuration of its own.
 
+import type { PopWorkaround } from '@postcote/pop3';
+
 export interface WorkerSettings {
   readonly mail: {
     /** Templates of paths, as in mail_location. */
@@ -25,6 +27,11 @@ export interface WorkerSettings {
     readonly uidlFormat: string;
     readonly noFlagUpdates: boolean;
     readonly enableLast: boolean;
+    readonly reuseXuidl: boolean;
+    readonly renameDuplicates: boolean;
+    /** Empty: none. */
+    readonly deletedFlag: string;
+    readonly clientWorkarounds: readonly PopWorkaround[];
     readonly lockSession: boolean;
     readonly maxUserIpConnections: number;
   };
