@@ -1,11 +1,18 @@
 import { expect, test } from 'vitest';
 import fc from 'fast-check';
+import type { ConcurrencySettings } from './concurrency.ts';
 import { Dispatcher } from './dispatcher.ts';
 
 const to = (nexthop: string, transport = 'local') => ({ transport, nexthop });
 
+/** A window that never changes. */
+const fixed = (limit: number): ConcurrencySettings => {
+  const none = { value: 0, over: 'one' } as const;
+  return { initial: limit, limit, positive: none, negative: none, cohorts: 0 };
+};
+
 function dispatcher(destination: number, processes = 100): Dispatcher<string> {
-  return new Dispatcher({ processLimit: processes, destinationLimit: () => destination });
+  return new Dispatcher({ processLimit: () => processes, concurrency: () => fixed(destination) });
 }
 
 test('a destination with much to do does not hold up another', () => {
@@ -42,8 +49,8 @@ test('every job runs once, in order within its destination, within all limits', 
   fc.assert(
     fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
       const d = new Dispatcher<{ destination: number; number: number }>({
-        processLimit: 4,
-        destinationLimit: () => 2,
+        processLimit: () => 4,
+        concurrency: () => fixed(2),
       });
       const running: number[] = [];
       const seen = new Map<number, number>();

@@ -2,30 +2,36 @@
 // per transport. Pure: it holds jobs and counts, starts nothing.
 //
 // Destinations with something to do and room to do it stand in a ring and take turns, so that one with a
-// thousand jobs waiting delays another's single job by one delivery at most.
+// thousand jobs waiting delays another's single job by one delivery at most. How many go to a destination at once is
+// learnt from how they end (`concurrency.ts`) and forgotten when nothing is left to do there.
 
+import { type ConcurrencySettings, ConcurrencyWindow } from './concurrency.ts';
 import type { Destination } from './envelope.ts';
 
 export interface DispatchLimits {
-  readonly processLimit: number;
-  destinationLimit(transport: string): number;
+  /** 0: no limit. */
+  processLimit(transport: string): number;
+  concurrency(transport: string): ConcurrencySettings;
 }
 
 interface Lane<Job> {
   readonly destination: Destination;
   readonly transport: Transport<Job>;
-  readonly limit: number;
+  readonly window: ConcurrencyWindow;
   waiting: Job[];
   /** Index of the first job still waiting; the array is cut when it has grown too long in front. */
   first: number;
   running: number;
   inRing: boolean;
+  /** Between deliveries to a destination with a rate delay. */
+  paused: boolean;
 }
 
 interface Transport<Job> {
   readonly lanes: Map<string, Lane<Job>>;
   ring: Lane<Job>[];
   running: number;
+  paused: boolean;
 }
 
 export class Dispatcher<Job> {
@@ -49,13 +55,22 @@ export class Dispatcher<Job> {
   add(destination: Destination, job: Job): void {
     let transport = this.#transports.get(destination.transport);
     if (transport === undefined) {
-      transport = { lanes: new Map(), ring: [], running: 0 };
+      transport = { lanes: new Map(), ring: [], running: 0, paused: false };
       this.#transports.set(destination.transport, transport);
     }
     let lane = transport.lanes.get(destination.nexthop);
     if (lane === undefined) {
-      const limit = Math.max(1, this.#limits.destinationLimit(destination.transport));
-      lane = { destination, transport, limit, waiting: [], first: 0, running: 0, inRing: false };
+      const window = new ConcurrencyWindow(this.#limits.concurrency(destination.transport));
+      lane = {
+        destination,
+        transport,
+        window,
+        waiting: [],
+        first: 0,
+        running: 0,
+        inRing: false,
+        paused: false,
+      };
       transport.lanes.set(destination.nexthop, lane);
     }
     lane.waiting.push(job);
@@ -65,13 +80,13 @@ export class Dispatcher<Job> {
 
   /** The next job that may start now; it counts as running until `finished`. */
   next(): Job | undefined {
-    for (const transport of this.#transports.values()) {
-      if (transport.running >= this.#limits.processLimit) continue;
-      const lane = transport.ring.shift();
-      if (lane === undefined) continue;
-      lane.inRing = false;
-      const job = lane.waiting[lane.first];
-      if (job === undefined) continue;
+    for (const [name, transport] of this.#transports) {
+      if (transport.ring.length === 0 || transport.paused) continue;
+      const limit = this.#limits.processLimit(name);
+      if (limit > 0 && transport.running >= limit) continue;
+      const lane = takeLane(transport);
+      const job = lane?.waiting[lane.first];
+      if (lane === undefined || job === undefined) continue;
       takeFirst(lane);
       lane.running++;
       transport.running++;
@@ -97,10 +112,52 @@ export class Dispatcher<Job> {
     transport.running--;
     this.#running--;
     enterRing(lane);
-    if (lane.running === 0 && lane.first === lane.waiting.length) {
-      transport.lanes.delete(destination.nexthop);
-    }
+    forgetIdle(lane);
   }
+
+  /** A delivery reached the destination, or did not; true: nothing should be tried there for a while. */
+  learn(destination: Destination, reached: boolean): boolean {
+    const lane = this.#transports.get(destination.transport)?.lanes.get(destination.nexthop);
+    if (lane === undefined) return false;
+    if (!reached) return lane.window.failed();
+    lane.window.succeeded();
+    enterRing(lane);
+    return false;
+  }
+
+  /** Starts nothing for the destination, or for all of its transport, until `resume`. */
+  pause({ transport: name, nexthop }: Destination, what: 'destination' | 'transport'): void {
+    const transport = this.#transports.get(name);
+    const paused = what === 'transport' ? transport : transport?.lanes.get(nexthop);
+    if (paused !== undefined) paused.paused = true;
+  }
+
+  resume({ transport: name, nexthop }: Destination, what: 'destination' | 'transport'): void {
+    const transport = this.#transports.get(name);
+    if (what === 'transport') {
+      if (transport !== undefined) transport.paused = false;
+      return;
+    }
+    const lane = transport?.lanes.get(nexthop);
+    if (lane === undefined) return;
+    lane.paused = false;
+    enterRing(lane);
+    forgetIdle(lane);
+  }
+}
+
+/** The next lane that has room; one that was given less meanwhile comes back when a delivery of its own ends. */
+function takeLane<Job>(transport: Transport<Job>): Lane<Job> | undefined {
+  for (let lane = transport.ring.shift(); lane !== undefined; lane = transport.ring.shift()) {
+    lane.inRing = false;
+    if (!lane.paused && lane.running < lane.window.size) return lane;
+  }
+  return undefined;
+}
+
+function forgetIdle<Job>(lane: Lane<Job>): void {
+  if (lane.running > 0 || lane.paused || lane.first < lane.waiting.length) return;
+  lane.transport.lanes.delete(lane.destination.nexthop);
 }
 
 /** Enough taken from the front that cutting the array costs little per job. */
@@ -118,7 +175,8 @@ function takeFirst<Job>(lane: Lane<Job>): void {
 }
 
 function enterRing<Job>(lane: Lane<Job>): void {
-  if (lane.inRing || lane.first === lane.waiting.length || lane.running >= lane.limit) return;
+  if (lane.inRing || lane.paused || lane.first === lane.waiting.length) return;
+  if (lane.running >= lane.window.size) return;
   lane.inRing = true;
   lane.transport.ring.push(lane);
 }

@@ -21,8 +21,9 @@ export type {
   ResolvedRecipient,
   Route,
 } from './ports.ts';
+export { type Feedback, parseFeedback } from './concurrency.ts';
 export { defaultQueueSettings } from './settings.ts';
-export type { NoticeSettings, QueueSettings } from './settings.ts';
+export type { NoticeSettings, QueueSettings, TransportLimits } from './settings.ts';
 export { formatQueueId, parseQueueId } from './queue-id.ts';
 export { nextAttempt } from './schedule.ts';
 export { formatDelay, formatDeliveryLine } from './log-lines.ts';

@@ -24,7 +24,7 @@ import type { NoticeRecipient } from './notice.ts';
 import { type Notices, wantsSuccess } from './notifier.ts';
 import { nextAttempt } from './schedule.ts';
 import type { DuePlace, QueuedMessage, ScheduleStore, Settlement } from './schedule-store.ts';
-import type { QueueSettings } from './settings.ts';
+import { concurrencyOf, processLimitOf, type QueueSettings } from './settings.ts';
 import type { Log } from '@postcote/wire';
 
 interface ActiveMessage {
@@ -38,6 +38,8 @@ interface ActiveMessage {
   more: boolean;
   lastRecipient: number;
   held: boolean;
+  /** Somebody asked for it to be tried now. */
+  readonly flushed: boolean;
   nextIndex: number;
   /** What recipients of this message were replaced by, since it was taken up: by key, and by place. */
   readonly forwarded: Set<string>;
@@ -55,6 +57,8 @@ interface Job {
 }
 
 interface QueueRun {
+  /** All that is not held, because somebody asked for it. */
+  readonly flush: boolean;
   readonly until: number;
   readonly attemptedBefore: number;
   after: DuePlace;
@@ -80,6 +84,7 @@ export class Scheduler {
   readonly #dispatcher: Dispatcher<Job>;
   readonly #active = new Map<number, ActiveMessage>();
   readonly #down = new Map<string, { readonly until: number; readonly dsn: string; readonly text: string }>();
+  readonly #insisted = new Set<number>();
   #cached = 0;
   /** Of all active messages. */
   #recipients = 0;
@@ -99,13 +104,8 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#dispatcher = new Dispatcher<Job>({
-      get processLimit() {
-        return options.settings().processLimit;
-      },
-      destinationLimit: (transport) => {
-        const settings = options.settings();
-        return settings.transportConcurrency[transport] ?? settings.destinationConcurrency;
-      },
+      processLimit: (transport) => processLimitOf(options.settings(), transport),
+      concurrency: (transport) => concurrencyOf(options.settings(), transport),
     });
   }
 
@@ -158,7 +158,15 @@ export class Scheduler {
 
   /** Forgets that nobody answered at these destinations. */
   forget(destinations: readonly Destination[]): void {
-    for (const destination of destinations) this.#down.delete(destinationKey(destination));
+    for (const destination of destinations) {
+      this.#down.delete(destinationKey(destination));
+      this.#down.delete(wholeTransport(destination.transport));
+    }
+  }
+
+  /** The next run tries this message whatever its transport. */
+  insist(id: number): void {
+    this.#insisted.add(id);
   }
 
   /** Stops what waits; what runs goes on. */
@@ -189,8 +197,8 @@ export class Scheduler {
     if (!this.#started || this.#stopped) return;
     const now = this.#options.clock.now();
     this.#run = everything
-      ? { until: Number.MAX_SAFE_INTEGER, attemptedBefore: now, after: START }
-      : { until: now, attemptedBefore: Number.MAX_SAFE_INTEGER, after: START };
+      ? { flush: true, until: Number.MAX_SAFE_INTEGER, attemptedBefore: now, after: START }
+      : { flush: false, until: now, attemptedBefore: Number.MAX_SAFE_INTEGER, after: START };
     this.#runAgain = false;
     void this.#fill();
   }
@@ -204,7 +212,8 @@ export class Scheduler {
         const run = this.#run;
         const window = await this.#options.store.readDue({ ...run, limit: WINDOW });
         if (this.#stopped) return;
-        for (const message of window.messages) this.#takeUp(message);
+        for (const message of window.messages)
+          this.#takeUp(message, this.#insisted.delete(message.id) || run.flush);
         this.#pump();
         if (this.#run !== run) continue;
         if (window.next !== undefined) run.after = window.next;
@@ -225,7 +234,7 @@ export class Scheduler {
     return this.#active.size < activeLimit / 2 && this.#recipients < activeRecipientLimit / 2;
   }
 
-  #takeUp(message: QueuedMessage): void {
+  #takeUp(message: QueuedMessage, flushed: boolean): void {
     if (this.#active.has(message.id)) return;
     const spooled = message.spool !== null;
     this.#options.store.settle(
@@ -240,10 +249,10 @@ export class Scheduler {
       },
       spooled,
     );
-    this.#activate(message, undefined);
+    this.#activate(message, undefined, flushed);
   }
 
-  #activate(message: QueuedMessage, octets: Uint8Array | undefined): void {
+  #activate(message: QueuedMessage, octets: Uint8Array | undefined, flushed = false): void {
     const { log, clock, settings } = this.#options;
     const keep = octets !== undefined && this.#cached + octets.length <= settings().cacheLimit;
     if (keep) this.#cached += octets.length;
@@ -257,6 +266,7 @@ export class Scheduler {
       more: message.partial,
       lastRecipient: message.recipients.at(-1)?.index ?? -1,
       held: false,
+      flushed,
       nextIndex: message.nextIndex,
       forwarded: new Set(),
       addedAt: new Set(),
@@ -310,18 +320,18 @@ export class Scheduler {
     }
   }
 
-  #withoutTrying(job: Job): DeliveryResult[] | undefined {
+  #withoutTrying({ active, destination, recipients }: Job): DeliveryResult[] | undefined {
+    const { clock, settings } = this.#options;
+    const { deferTransports } = settings();
+    const same = (dsn: string, text: string): DeliveryResult[] =>
+      recipients.map(({ index }) => ({ index, status: 'deferred', dsn, text, relay: 'none' }));
+    if (deferTransports.size > 0 && deferTransports.has(destination.transport) && !active.flushed)
+      return same('4.3.2', 'deferred transport');
     if (this.#down.size === 0) return undefined;
-    const down = this.#down.get(destinationKey(job.destination));
-    if (down === undefined || down.until <= this.#options.clock.now()) return undefined;
-    const text = `delivery temporarily suspended: ${down.text}`;
-    return job.recipients.map(({ index }) => ({
-      index,
-      status: 'deferred',
-      dsn: down.dsn,
-      text,
-      relay: 'none',
-    }));
+    const down =
+      this.#down.get(destinationKey(destination)) ?? this.#down.get(wholeTransport(destination.transport));
+    if (down === undefined || down.until <= clock.now()) return undefined;
+    return same(down.dsn, `delivery temporarily suspended: ${down.text}`);
   }
 
   async #deliver(job: Job): Promise<void> {
@@ -329,15 +339,30 @@ export class Scheduler {
     const started = clock.now();
     const program = programOf(job.destination);
     let results: readonly DeliveryResult[] = [];
+    this.#slowDown(job.destination, 'transport');
     try {
       results = await deliverer.deliver(this.#describeJob(job));
+      this.#learn(job.destination, results);
     } catch (error) {
       log('error', program, `${job.active.message.queueId}: delivery failed: ${describe(error)}`);
+      this.#noteTransportDown(job.destination, describe(error));
     }
-    this.#noteDown(job.destination, results);
+    this.#slowDown(job.destination, 'destination');
     this.#jobDone(job, results, program, started);
     this.#noteIdle();
     this.#pump();
+  }
+
+  /** POSTFIX: <transport>_transport_rate_delay, <transport>_destination_rate_delay. */
+  #slowDown(destination: Destination, what: 'transport' | 'destination'): void {
+    const own = this.#options.settings().transports[destination.transport];
+    const delay = (what === 'transport' ? own?.transportRateDelay : own?.rateDelay) ?? 0;
+    if (delay <= 0) return;
+    this.#dispatcher.pause(destination, what);
+    this.#options.clock.after(delay, () => {
+      this.#dispatcher.resume(destination, what);
+      this.#pump();
+    });
   }
 
   #describeJob({ active, destination, recipients }: Job): DeliveryJob {
@@ -357,11 +382,22 @@ export class Scheduler {
     };
   }
 
-  #noteDown(destination: Destination, results: readonly DeliveryResult[]): void {
+  /** Whether the destination as a whole answered decides how much is tried there at once, and whether at all. */
+  #learn(destination: Destination, results: readonly DeliveryResult[]): void {
     const down = results.find((result) => result.destinationDown === true && result.status === 'deferred');
-    if (down === undefined) return;
+    if (!this.#dispatcher.learn(destination, down === undefined) || down === undefined) return;
     const until = this.#options.clock.now() + this.#options.settings().minimalBackoff;
     this.#down.set(destinationKey(destination), { until, dsn: down.dsn, text: down.text });
+  }
+
+  /** POSTFIX: a transport that breaks is left alone for transport_retry_time. */
+  #noteTransportDown({ transport }: Destination, text: string): void {
+    const until = this.#options.clock.now() + this.#options.settings().transportRetry;
+    this.#down.set(wholeTransport(transport), {
+      until,
+      dsn: '4.3.0',
+      text: `mail transport unavailable: ${text}`,
+    });
   }
 
   #jobDone(job: Job, results: readonly DeliveryResult[], program: string, started: number): void {
@@ -549,6 +585,9 @@ function withoutSuccess(notify: readonly Notify[]): readonly Notify[] {
   const rest = notify.filter((word) => word !== 'SUCCESS');
   return rest.length === 0 ? ['NEVER'] : rest;
 }
+
+/** A key that no destination has: next hops are never empty. */
+const wholeTransport = (transport: string): string => destinationKey({ transport, nexthop: '' });
 
 const NO_NOTICES: Notices = { failures: [], delays: [], successes: [] };
 

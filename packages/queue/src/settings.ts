@@ -1,5 +1,7 @@
 // The queue's settings, with Postfix's defaults. Times are milliseconds, sizes octets.
 
+import type { ConcurrencySettings, Feedback } from './concurrency.ts';
+
 export interface QueueSettings {
   readonly queueRunDelay: number;
   readonly minimalBackoff: number;
@@ -14,6 +16,17 @@ export interface QueueSettings {
   readonly destinationConcurrency: number;
   /** `<transport>_destination_concurrency_limit` where it differs. */
   readonly transportConcurrency: Readonly<Record<string, number>>;
+  /** initial_destination_concurrency, default_destination_concurrency_{positive,negative}_feedback, …_failed_cohort_limit. */
+  readonly initialConcurrency: number;
+  readonly positiveFeedback: Feedback;
+  readonly negativeFeedback: Feedback;
+  readonly failedCohorts: number;
+  /** What transports have of their own: <transport>_… and the rows of master.cf. */
+  readonly transports: Readonly<Record<string, TransportLimits>>;
+  /** transport_retry_time: after a transport itself failed. */
+  readonly transportRetry: number;
+  /** defer_transports: tried when somebody flushes, else never. */
+  readonly deferTransports: ReadonlySet<string>;
   /** default_destination_recipient_limit: recipients in one job. */
   readonly destinationRecipients: number;
   readonly transportRecipients: Readonly<Record<string, number>>;
@@ -33,6 +46,35 @@ export interface QueueSettings {
   /** soft_bounce: permanent failures wait like temporary ones. */
   readonly softBounce: boolean;
   readonly notices: NoticeSettings;
+}
+
+export interface TransportLimits {
+  /** maxproc of its row in master.cf; 0: no limit. */
+  readonly processes?: number;
+  readonly initial?: number;
+  readonly positive?: Feedback;
+  readonly negative?: Feedback;
+  readonly cohorts?: number;
+  /** <transport>_destination_rate_delay: between deliveries to one destination, which come one at a time then. */
+  readonly rateDelay?: number;
+  /** <transport>_transport_rate_delay: between any two of its deliveries. */
+  readonly transportRateDelay?: number;
+}
+
+export function processLimitOf(settings: QueueSettings, transport: string): number {
+  return settings.transports[transport]?.processes ?? settings.processLimit;
+}
+
+export function concurrencyOf(settings: QueueSettings, transport: string): ConcurrencySettings {
+  const own = settings.transports[transport];
+  const limit = settings.transportConcurrency[transport] ?? settings.destinationConcurrency;
+  return {
+    initial: own?.initial ?? settings.initialConcurrency,
+    limit: (own?.rateDelay ?? 0) > 0 ? 1 : limit,
+    positive: own?.positive ?? settings.positiveFeedback,
+    negative: own?.negative ?? settings.negativeFeedback,
+    cohorts: own?.cohorts ?? settings.failedCohorts,
+  };
 }
 
 /** How notifications look, and who gets those that nobody else can get. */
@@ -64,6 +106,13 @@ export const defaultQueueSettings: QueueSettings = {
   processLimit: 100,
   destinationConcurrency: 20,
   transportConcurrency: { local: 8 },
+  initialConcurrency: 5,
+  positiveFeedback: { value: 1, over: 'one' },
+  negativeFeedback: { value: 1, over: 'one' },
+  failedCohorts: 1,
+  transports: {},
+  transportRetry: 60_000,
+  deferTransports: new Set(),
   destinationRecipients: 50,
   transportRecipients: { local: 1 },
   queueMinfree: 0,

@@ -53,6 +53,9 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     delay_notice_recipient delay_warning_time double_bounce_sender maximal_queue_lifetime notify_classes`,
   queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
     enable_long_queue_ids local_destination_concurrency_limit maximal_backoff_time minimal_backoff_time
+    default_destination_concurrency_failed_cohort_limit default_destination_concurrency_negative_feedback
+    default_destination_concurrency_positive_feedback default_destination_rate_delay default_transport_rate_delay
+    defer_transports initial_destination_concurrency transport_retry_time
     qmgr_message_active_limit qmgr_message_recipient_limit queue_run_delay`,
 };
 
@@ -75,6 +78,16 @@ export const honouredParameters: ReadonlySet<string> = new Set([
   ...Object.values(honouredByGroup).flatMap((names) => names.split(/\s+/)),
   ...sendingTwins.split(/\s+/).flatMap((name) => [`smtp_${name}`, `lmtp_${name}`]),
 ]);
+
+/** Of `<transport>_…`: what the queue follows for each row of master.cf. */
+const transportSuffixes = `destination_concurrency_failed_cohort_limit destination_concurrency_limit
+  destination_concurrency_negative_feedback destination_concurrency_positive_feedback destination_rate_delay
+  destination_recipient_limit initial_destination_concurrency transport_rate_delay`.split(/\s+/);
+
+/** Whether a name is one of a transport's that count. */
+export function isHonouredForTransport(name: string): boolean {
+  return transportSuffixes.some((suffix) => name.endsWith(`_${suffix}`));
+}
 
 interface Group {
   readonly names: RegExp;

@@ -4,7 +4,12 @@
 import { notice, refuse, type Origin, type Problem } from '../origin.ts';
 import { looksLikeTable } from '../tables/table-spec.ts';
 import type { TableRegistry } from '../tables/table-registry.ts';
-import { explainNotHonoured, honouredParameters, otherVersionsParameters } from './honoured-parameters.ts';
+import {
+  explainNotHonoured,
+  honouredParameters,
+  isHonouredForTransport,
+  otherVersionsParameters,
+} from './honoured-parameters.ts';
 import { restrictionListNames } from './known-settings.ts';
 import type { SmtpListener } from './listeners.ts';
 import type { Definition } from './main-cf.ts';
@@ -106,7 +111,7 @@ function checkNames(
 ): Problem[] {
   const problems: Problem[] = [];
   for (const [name, { value, origin }] of definitionsOf(settings)) {
-    if (honoured.has(name)) continue;
+    if (honoured.has(name) || isHonouredForTransport(name)) continue;
     const isKnown = findParameter(name) !== undefined || otherVersionsParameters.has(name);
     if (isKnown) {
       if (value === '') continue;

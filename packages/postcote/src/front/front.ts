@@ -10,7 +10,7 @@ import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
 import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
 import { DEFAULT_LOGIN_SETTINGS as DEFAULT_IMAP_LOGIN_SETTINGS } from '@postcote/imap';
 import { DEFAULT_LOGIN_SETTINGS as DEFAULT_POP_LOGIN_SETTINGS } from '@postcote/pop3';
-import { QueueError, type QueueSettings } from '@postcote/queue';
+import { QueueError } from '@postcote/queue';
 import { type Queue, openQueue } from '@postcote/queue/edge';
 import {
   AcceptError,
@@ -37,6 +37,7 @@ import { type Routing, openAddressBook, resolveRecipient, routeAgain } from './a
 import { FrontDeliverer } from './deliverer.ts';
 import { FastFlush } from './fast-flush.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
+import { queueSettingsOf } from './queue-settings.ts';
 import { readSendServices, transportRulesOf } from './send-services.ts';
 import { smtpSettingsOf } from './smtp-settings.ts';
 import { ExchangeableTls } from './tls.ts';
@@ -370,40 +371,6 @@ function queueEntrance(queue: Queue): MessageQueue {
         abort: () => writer.abort(),
       };
     },
-  };
-}
-
-function queueSettingsOf({ postfix }: LoadedConfiguration): Partial<QueueSettings> {
-  const ms = (name: string): number => postfix.time(name) * 1000;
-  return {
-    queueRunDelay: ms('queue_run_delay'),
-    minimalBackoff: ms('minimal_backoff_time'),
-    maximalBackoff: ms('maximal_backoff_time'),
-    activeLimit: postfix.int('qmgr_message_active_limit'),
-    processLimit: postfix.int('default_process_limit'),
-    destinationConcurrency: postfix.int('default_destination_concurrency_limit'),
-    maximalLifetime: ms('maximal_queue_lifetime'),
-    bounceLifetime: ms('bounce_queue_lifetime'),
-    delayWarning: ms('delay_warning_time'),
-    softBounce: postfix.bool('soft_bounce'),
-    notices: {
-      myhostname: postfix.string('myhostname'),
-      mailName: postfix.string('mail_name'),
-      sizeLimit: postfix.int('bounce_size_limit'),
-      doubleBounceSender: `${postfix.string('double_bounce_sender')}@${postfix.string('myorigin')}`,
-      doubleBounceRecipient: postfix.string('2bounce_notice_recipient'),
-      bounceRecipient: postfix.string('bounce_notice_recipient'),
-      delayRecipient: postfix.string('delay_notice_recipient'),
-      classes: new Set(postfix.list('notify_classes').map((word) => word.toLowerCase())),
-    },
-    ...(postfix.isSet('local_destination_concurrency_limit')
-      ? { transportConcurrency: { local: postfix.int('local_destination_concurrency_limit') } }
-      : {}),
-    activeRecipientLimit: postfix.int('qmgr_message_recipient_limit'),
-    destinationRecipients: postfix.int('default_destination_recipient_limit'),
-    queueMinfree: postfix.int('queue_minfree'),
-    messageSizeLimit: postfix.int('message_size_limit'),
-    longQueueIds: postfix.bool('enable_long_queue_ids'),
   };
 }
 

@@ -426,15 +426,7 @@ test('flush tries everything once, now', async () => {
 
 test('a destination that is down is tried once; what waits for it is deferred with the reason', async () => {
   const clock = new ManualClock();
-  const down = (job: DeliveryJob): DeliveryResult[] =>
-    job.recipients.map(({ index }) => ({
-      index,
-      status: 'deferred',
-      dsn: '4.4.1',
-      text: 'connect: no answer',
-      destinationDown: true,
-    }));
-  const deliverer = new RecordingDeliverer(down);
+  const deliverer = new RecordingDeliverer(nobodyAnswers);
   const queue = await makeQueue({ deliverer, clock, settings: { destinationConcurrency: 1 } });
   for (let i = 0; i < 5; i++) await send(queue, 'x', `user${i}@remote`);
   queue.start();
@@ -449,6 +441,91 @@ test('a destination that is down is tried once; what waits for it is deferred wi
   await queue.counts();
   clock.advance(300_000);
   await until(() => deliverer.jobs.length === 2);
+});
+
+const nobodyAnswers = (job: DeliveryJob): DeliveryResult[] =>
+  job.recipients.map(({ index }) => ({
+    index,
+    status: 'deferred',
+    dsn: '4.4.1',
+    text: 'connect: no answer',
+    destinationDown: true,
+  }));
+
+test('a destination counts as down when a cohort of tries failed, and the limits of a transport are its own', async () => {
+  const clock = new ManualClock();
+  const deliverer = new RecordingDeliverer(nobodyAnswers);
+  const queue = await makeQueue({ deliverer, clock, settings: { transports: { smtp: { initial: 3 } } } });
+  for (let i = 0; i < 20; i++) await send(queue, 'x', `user${i}@remote`);
+  queue.start();
+  await until(async () => lines.filter((line) => line.includes('status=deferred')).length === 20);
+  // 1/3 + 1/2 + 1: the third failure is the one; those under way with it end by themselves.
+  expect(deliverer.jobs.length).toBeLessThanOrEqual(5);
+  expect(deliverer.mostRunning).toBeLessThanOrEqual(3);
+});
+
+test('a rate delay: one at a time, and a pause between', async () => {
+  const clock = new ManualClock();
+  const deliverer = new RecordingDeliverer();
+  const settings = { transports: { smtp: { rateDelay: 60_000 } } };
+  const queue = await makeQueue({ deliverer, clock, settings });
+  for (let i = 0; i < 3; i++) await send(queue, 'x', `user${i}@remote`);
+  await send(queue, 'x', 'peter');
+  queue.start();
+  await until(() => deliverer.jobs.length === 2);
+  await queue.counts();
+  clock.advance(59_000);
+  await queue.counts();
+  expect(deliverer.jobs.length).toBe(2);
+  clock.advance(1_000);
+  await until(() => deliverer.jobs.length === 3);
+  clock.advance(60_000);
+  await until(isEmpty(queue));
+  expect(deliverer.mostRunning).toBeLessThanOrEqual(2);
+});
+
+test('defer_transports: waits until somebody flushes', async () => {
+  const deliverer = new RecordingDeliverer();
+  const queue = await makeQueue({ deliverer, settings: { deferTransports: new Set(['smtp']) } });
+  queue.start();
+  await send(queue, 'x', 'a@remote');
+  const id = await send(queue, 'x', 'b@remote');
+  await until(
+    () => lines.filter((line) => line.includes('status=deferred (deferred transport)')).length === 2,
+  );
+  expect(await queue.flushMessage(id)).toBe(true);
+  await until(() => deliverer.jobs.length === 1);
+  expect(deliverer.jobs[0]?.addresses).toEqual(['b@remote']);
+  queue.flush();
+  await until(isEmpty(queue));
+});
+
+test('a transport that breaks is left alone for transport_retry_time', async () => {
+  const clock = new ManualClock();
+  let broken = true;
+  const deliverer = new RecordingDeliverer((job) => {
+    if (broken) throw new Error('its table is gone');
+    return allSent(job);
+  });
+  const settings = {
+    destinationConcurrency: 1,
+    minimalBackoff: 1_000,
+    maximalBackoff: 1_000,
+    queueRunDelay: 1_000,
+  };
+  const queue = await makeQueue({ deliverer, clock, settings });
+  queue.start();
+  await send(queue, 'x', 'a@remote');
+  await until(() => lines.some((line) => line.includes('delivery failed: its table is gone')));
+  await send(queue, 'x', 'b@remote');
+  await until(() =>
+    lines.some((line) => line.includes('suspended: mail transport unavailable: its table is gone')),
+  );
+  broken = false;
+  await queue.counts();
+  expect(deliverer.jobs.length).toBe(1);
+  clock.advance(62_000);
+  await until(isEmpty(queue));
 });
 
 test('limits: per destination, per transport, recipients in a job', async () => {

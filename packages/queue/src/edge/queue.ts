@@ -211,6 +211,7 @@ export class Queue {
     const message = await this.#reader.readMore(id, -1);
     if (message === undefined || (await this.#reader.message(id))?.held === true) return false;
     this.#scheduler.forget(message.recipients.map(({ destination }) => destination));
+    this.#scheduler.insist(id);
     await this.#store.hold(id, false);
     this.#scheduler.noteWaiting();
     return true;
