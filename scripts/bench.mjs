@@ -1,8 +1,8 @@
-// pnpm bench [--quick] [--write] [--only start,memory,mail,mailbox] [--side ours|theirs]
+// pnpm bench [--quick] [--write] [--only PART,…] [--side ours|theirs]
 //
 // Runs postcote and a private real Postfix + Dovecot in alternation on this machine and prints medians and the
 // ratios ours/theirs, also where they lose. Needs root (temporary accounts, PAM) and Debian's postfix and
-// dovecot. `--write` puts the results into docs/bench/.
+// dovecot. Parts: start, memory, mail, transactions, mailbox, relay, restrictions, deferred. `--write` puts the results into docs/bench/.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -26,7 +26,7 @@ if (problem !== undefined) {
   process.exit(2);
 }
 
-const { runBench, FULL_PLAN, QUICK_PLAN } = await import('../test/bench/run.ts');
+const { runBench, FULL_PLAN, PARTS, QUICK_PLAN } = await import('../test/bench/run.ts');
 const { formatTable } = await import('../test/bench/metrics.ts');
 const { formatChart } = await import('../test/bench/chart.ts');
 
@@ -36,6 +36,11 @@ const plan = {
   sides: values.side === '' ? ['ours', 'theirs'] : [values.side],
   only: new Set(values.only.split(',').filter((part) => part !== '')),
 };
+const unknown = [...plan.only].filter((part) => !PARTS.includes(part));
+if (unknown.length > 0) {
+  console.error(`bench: no part ${unknown.join(', ')}; there are ${PARTS.join(', ')}`);
+  process.exit(2);
+}
 const samples = await runBench(plan, (text) => {
   const seconds = ((Date.now() - begun) / 1000).toFixed(0).padStart(4);
   console.error(`${seconds} s  ${text}`);
@@ -62,7 +67,13 @@ if (values.write) {
   const results = {
     date,
     machine,
-    plan: { rounds: plan.rounds, messages: plan.messages, mailbox: plan.mailbox, starts: plan.starts },
+    plan: {
+      rounds: plan.rounds,
+      messages: plan.messages,
+      mailbox: plan.mailbox,
+      starts: plan.starts,
+      backlog: plan.backlog,
+    },
     results: rows.map(({ metric, ...figures }) => ({ ...metric, ...figures })),
     samples,
   };

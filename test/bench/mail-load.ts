@@ -44,7 +44,7 @@ export async function runMailLoad(
   const deadline = performance.now() + DELIVERY_LIMIT_MS;
   while (accounts.map(countMessages).reduce(add, 0) - before < total) {
     if (performance.now() > deadline)
-      throw new Error(`${side.name}: mail did not arrive\n${side.log().slice(-3000)}`);
+      throw new Error(`${side.name}: mail did not arrive\n${side.log().slice(-9000)}`);
     await sleep(POLL_MS);
   }
   const delivered = performance.now() - begun;
@@ -60,9 +60,27 @@ export async function runMailLoad(
 }
 
 function sendAll(side: BenchSide, account: Account, load: MailLoad): Promise<void> {
-  const args = ['-s', String(load.sessions), '-m', String(load.messages), '-l', String(load.length)];
+  return sendFromSource(side, `${account.name}@example.com`, load);
+}
+
+/** Settles when smtp-source has sent all of it. */
+export function sendFromSource(
+  side: BenchSide,
+  recipient: string,
+  load: MailLoad,
+  extra: readonly string[] = [],
+): Promise<void> {
+  const args = [
+    '-s',
+    String(load.sessions),
+    '-m',
+    String(load.messages),
+    '-l',
+    String(load.length),
+    ...extra,
+  ];
   if (load.reuse) args.push('-d');
-  args.push('-f', 'sender@example.com', '-t', `${account.name}@example.com`, `127.0.0.1:${side.ports.smtp}`);
+  args.push('-f', 'sender@example.com', '-t', recipient, `127.0.0.1:${side.ports.smtp}`);
   return new Promise((resolve, reject) => {
     const child = spawn('smtp-source', args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let complaint = '';
@@ -72,19 +90,30 @@ function sendAll(side: BenchSide, account: Account, load: MailLoad): Promise<voi
       if (code === 0 && complaint === '') resolve();
       else
         reject(
-          new Error(`${side.name}: smtp-source: ${complaint.slice(0, 500)}\n${side.log().slice(-3000)}`),
+          new Error(`${side.name}: smtp-source: ${complaint.slice(0, 500)}\n${side.log().slice(-9000)}`),
         );
     });
   });
 }
 
+/** Waits until nothing more arrives, and empties the Maildirs. */
+export async function allDelivered(side: BenchSide, accounts: readonly Account[]): Promise<void> {
+  for (let before = -1, now = 0; now !== before;) {
+    before = now;
+    await sleep(500);
+    now = accounts.map(countMessages).reduce(add, 0);
+  }
+  if (side.pids().length === 0) throw new Error(`${side.name} is gone\n${side.log().slice(-9000)}`);
+  for (const account of accounts) emptyMaildir(account);
+}
+
 const FOLDERS = ['new', 'cur'];
 
-function countMessages(account: Account): number {
+export function countMessages(account: Account): number {
   return FOLDERS.map((folder) => list(path.join(account.home, 'mail', folder)).length).reduce(add, 0);
 }
 
-function emptyMaildir(account: Account): void {
+export function emptyMaildir(account: Account): void {
   for (const folder of FOLDERS) {
     const directory = path.join(account.home, 'mail', folder);
     for (const name of list(directory)) fs.rmSync(path.join(directory, name), { force: true });

@@ -4,10 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../support/play-transcript.ts';
 import { TestBed } from '../support/world.ts';
 import { makeMailbox, openIdle, runMailboxLoad } from './mailbox-load.ts';
-import { type MailLoad, runMailLoad } from './mail-load.ts';
+import { type Backlog, WAITING_DOMAIN, deferredOptions, fillQueue } from './deferred-queue.ts';
+import { type MailLoad, allDelivered, runMailLoad } from './mail-load.ts';
 import { Samples } from './metrics.ts';
 import { readPss } from './process-figures.ts';
-import { type BenchSide, type SideName, makeSide } from './sides.ts';
+import { relayOptions, relayZone, runRelayLoad, startSink, RELAY_DOMAINS } from './relay-load.ts';
+import { restrictionOptions } from './restriction-load.ts';
+import { type BenchSide, type SideName, type SideOptions, makeSide } from './sides.ts';
+import { runTransactions } from './transaction-load.ts';
 
 export interface BenchPlan {
   readonly sides: readonly SideName[];
@@ -15,17 +19,30 @@ export interface BenchPlan {
   readonly messages: number;
   readonly mailbox: number;
   readonly starts: number;
+  /** Messages that wait in the queue meanwhile. */
+  readonly backlog: number;
   /** Parts to run; empty: all. */
   readonly only: ReadonlySet<string>;
 }
 
-export const FULL_PLAN = { rounds: 3, messages: 2000, mailbox: 10_000, starts: 5 };
-export const QUICK_PLAN = { rounds: 1, messages: 400, mailbox: 2000, starts: 2 };
-export const PARTS = ['start', 'memory', 'mail', 'mailbox'] as const;
+export const FULL_PLAN = { rounds: 3, messages: 2000, mailbox: 10_000, starts: 5, backlog: 100_000 };
+export const QUICK_PLAN = { rounds: 1, messages: 400, mailbox: 2000, starts: 2, backlog: 10_000 };
+export const PARTS = [
+  'start',
+  'memory',
+  'mail',
+  'transactions',
+  'mailbox',
+  'relay',
+  'restrictions',
+  'deferred',
+] as const;
 
 const MAILBOXES = 20;
 const IDLE_CONNECTIONS = 100;
 const SETTLE_MS = 3000;
+/** Just under nine MiB, as a mail with a film in it. */
+const BIG = 9 * 1024 * 1024;
 
 export type Progress = (text: string) => void;
 
@@ -49,9 +66,16 @@ export async function runBench(plan: BenchPlan, progress: Progress): Promise<Sam
     const wants = (part: (typeof PARTS)[number]): boolean => plan.only.size === 0 || plan.only.has(part);
     if (wants('start') || wants('memory'))
       await measureStart(plan, { sides, accounts, samples, progress, wants });
-    for (const side of sides) await side.start();
+    if (wants('mail') || wants('transactions') || wants('mailbox'))
+      for (const side of sides) await side.start();
     if (wants('mail')) await measureMail(plan, { sides, accounts, samples, progress });
+    if (wants('transactions')) await measureTransactions(plan, { sides, accounts, samples, progress });
     if (wants('mailbox')) await measureMailbox(plan, { sides, bed, samples, progress });
+    for (const side of sides) await side.stop();
+    const others = { plan, bed, accounts, samples, progress, sides };
+    if (wants('relay')) await measureRelay(others);
+    if (wants('restrictions')) await measureRestrictions(others);
+    if (wants('deferred')) await measureDeferred(others);
   } finally {
     process.off('SIGINT', interrupted);
     process.off('SIGTERM', interrupted);
@@ -169,4 +193,158 @@ async function measureMailbox(plan: BenchPlan, context: Context & { readonly bed
       );
     }
   }
+}
+
+async function measureTransactions(
+  plan: BenchPlan,
+  context: Context & { readonly accounts: readonly Account[] },
+): Promise<void> {
+  const { sides, samples, progress, accounts } = context;
+  const [account] = accounts;
+  if (account === undefined) throw new Error('no account');
+  const task = { sessions: 10, messages: plan.messages, perConnection: 100, starttls: false, length: 2048 };
+  const secured = { ...task, messages: Math.round(plan.messages / 4), perConnection: 1, starttls: true };
+  const big = { sessions: 4, messages: 16, length: BIG, reuse: true };
+  for (let round = 0; round < plan.rounds; round++) {
+    const note = (text: string): void => progress(`transactions ${round + 1}/${plan.rounds} ${text}`);
+    for (const side of sides) {
+      const figures = await runTransactions(side, account, task);
+      samples.add('p50', side.name, figures.p50);
+      samples.add('p99', side.name, figures.p99);
+      note(`plain: ${side.name} p50 ${figures.p50.toFixed(2)} ms, p99 ${figures.p99.toFixed(1)} ms`);
+      await allDelivered(side, [account]);
+    }
+    for (const side of sides) {
+      const { perSecond, cpuMsPerMessage } = await runTransactions(side, account, secured);
+      samples.add('starttls', side.name, perSecond);
+      samples.add('starttlsCpu', side.name, cpuMsPerMessage);
+      note(
+        `STARTTLS: ${side.name} ${Math.round(perSecond)}/s, ${cpuMsPerMessage.toFixed(2)} ms of processor`,
+      );
+      await allDelivered(side, [account]);
+    }
+    for (const side of sides) {
+      const figures = await runMailLoad(side, [account], big);
+      samples.add('big', side.name, figures.deliveredPerSecond);
+      samples.add('bigCpu', side.name, figures.cpuMsPerMessage);
+      note(
+        `9 MiB: ${side.name} ${figures.deliveredPerSecond.toFixed(1)}/s, ${figures.cpuMsPerMessage.toFixed(0)} ms of processor`,
+      );
+    }
+  }
+}
+
+interface Others extends Context {
+  readonly plan: BenchPlan;
+  readonly bed: TestBed;
+  readonly accounts: readonly Account[];
+}
+
+/** Both sides on another configuration, each started once and stopped at the end. */
+async function withSides(
+  { bed, sides }: Others,
+  options: SideOptions,
+  run: (sides: readonly BenchSide[]) => Promise<void>,
+): Promise<void> {
+  const made: BenchSide[] = [];
+  try {
+    for (const { name } of sides) made.push(await makeSide(name, bed, options));
+    await run(made);
+  } finally {
+    for (const side of made) await side.stop().catch(() => {});
+  }
+}
+
+async function measureRelay(others: Others): Promise<void> {
+  const { plan, samples, progress, bed } = others;
+  const sink = await startSink();
+  bed.dns.set(relayZone());
+  try {
+    await withSides(others, relayOptions(sink.port), async (sides) => {
+      for (const side of sides) await side.start();
+      for (let round = -1; round < plan.rounds; round++) {
+        for (const domains of [1, RELAY_DOMAINS]) {
+          for (const side of sides) {
+            const messages = round < 0 ? 200 : plan.messages;
+            const { relayedPerSecond, cpuMsPerMessage } = await runRelayLoad(side, sink, {
+              domains,
+              messages,
+            });
+            // The first round wakes the processes.
+            if (round < 0) continue;
+            samples.add(`relay${domains}`, side.name, relayedPerSecond);
+            samples.add(`relay${domains}Cpu`, side.name, cpuMsPerMessage);
+            progress(
+              `relay ${round + 1}/${plan.rounds} to ${domains}: ${side.name} ${Math.round(relayedPerSecond)}/s, ${cpuMsPerMessage.toFixed(2)} ms of processor`,
+            );
+          }
+        }
+      }
+    });
+  } finally {
+    sink.stop();
+  }
+}
+
+async function measureRestrictions(others: Others): Promise<void> {
+  const { plan, samples, progress, accounts } = others;
+  const one = accounts.slice(0, 1);
+  const load: MailLoad = { sessions: 10, messages: plan.messages, length: 2048, reuse: true };
+  await withSides(others, restrictionOptions(), async (sides) => {
+    for (const side of sides) await side.start();
+    for (let round = -1; round < plan.rounds; round++) {
+      for (const side of sides) {
+        const figures = await runMailLoad(side, one, round < 0 ? { ...load, messages: 100 } : load);
+        if (round < 0) continue;
+        samples.add('restrictions', side.name, figures.acceptedPerSecond);
+        samples.add('restrictionsCpu', side.name, figures.cpuMsPerMessage);
+        progress(
+          `restrictions ${round + 1}/${plan.rounds}: ${side.name} accepts ${Math.round(figures.acceptedPerSecond)}/s, ${figures.cpuMsPerMessage.toFixed(2)} ms of processor each`,
+        );
+      }
+    }
+  });
+}
+
+async function measureDeferred(others: Others): Promise<void> {
+  const { plan, progress, bed } = others;
+  bed.dns.set({ [WAITING_DOMAIN]: { a: ['127.0.0.1'] } });
+  await withSides(others, deferredOptions(), async (sides) => {
+    for (const side of sides) {
+      await side.start();
+      await side.stop();
+    }
+    const backlogs: readonly (Backlog & { readonly key: string })[] = [
+      { key: 'deferredNone', messages: 0, destinations: 1 },
+      { key: 'deferredOne', messages: plan.backlog, destinations: 1 },
+      // On top of the others.
+      { key: 'deferredMany', messages: plan.backlog, destinations: 1000 },
+    ];
+    for (const backlog of backlogs) {
+      for (const side of sides) {
+        if (backlog.messages > 0) {
+          progress(`deferred: filling the queue of ${side.name} with ${backlog.messages} messages`);
+          await fillQueue(side, backlog);
+        }
+        await measureWithBacklog(others, side, backlog.key);
+      }
+    }
+  });
+}
+
+async function measureWithBacklog(others: Others, side: BenchSide, key: string): Promise<void> {
+  const { plan, samples, progress, accounts } = others;
+  const load: MailLoad = { sessions: 10, messages: plan.messages, length: 2048, reuse: true };
+  const started = await side.start();
+  const one = accounts.slice(0, 1);
+  await runMailLoad(side, one, { ...load, messages: 100 });
+  for (let round = 0; round < plan.rounds; round++) {
+    const { acceptedPerSecond } = await runMailLoad(side, one, load);
+    samples.add(key, side.name, acceptedPerSecond);
+  }
+  await sleep(SETTLE_MS);
+  const memory = readPss(side.pids()) / 1024;
+  samples.add(`${key}Memory`, side.name, memory);
+  progress(`deferred, ${key}: ${side.name} started in ${Math.round(started)} ms, ${memory.toFixed(0)} MiB`);
+  await side.stop();
 }

@@ -22,7 +22,18 @@ export interface BenchSide {
   stop(): Promise<void>;
   /** Every process of this side. */
   pids(): number[];
+  /** Where accepted mail waits: our `queue` folder, Postfix's queue_directory. */
+  readonly queueFolder: string;
+  /** The folder of its main.cf. */
+  readonly postfixDir: string;
   log(): string;
+}
+
+export interface SideOptions {
+  /** Lines of main.cf, for a folder with the tables. */
+  main?(folder: string): readonly string[];
+  /** Tables by file name; theirs are built with postmap. */
+  readonly tables?: Readonly<Record<string, string>>;
 }
 
 const START_LIMIT_MS = 30_000;
@@ -42,6 +53,8 @@ abstract class ServerSide implements BenchSide {
     this.ports = ports;
   }
 
+  abstract readonly queueFolder: string;
+  abstract readonly postfixDir: string;
   protected abstract launch(): ChildProcess[];
   protected abstract mainPids(): number[];
   abstract log(): string;
@@ -99,14 +112,22 @@ class OurSide extends ServerSide {
   readonly #dns: string;
   readonly #logFile: string;
 
-  constructor(folder: string, ports: ServicePorts, bed: TestBed) {
+  readonly queueFolder: string;
+  readonly postfixDir: string;
+
+  constructor(place: Place, bed: TestBed, options: SideOptions) {
+    const { folder, ports } = place;
     super(folder, ports);
+    this.queueFolder = path.join(folder, 'data/queue');
+    writeTables(folder, options);
     this.#config = writeConfig(folder, {
       ports,
       certificate: bed.certificate,
       authSocket: postfixAuthSocket(folder),
+      extraMain: options.main?.(folder) ?? [],
       extraDovecot: EXTRA_DOVECOT,
     });
+    this.postfixDir = this.#config.postfixDir;
     this.#dns = `${bed.dns.address}:${bed.dns.port}`;
     this.#logFile = path.join(folder, 'postcote.log');
   }
@@ -144,11 +165,16 @@ class TheirSide extends ServerSide {
   readonly #queueDirectory: string;
   readonly #resolver: string;
 
-  constructor(folder: string, ports: ServicePorts, bed: TestBed) {
+  readonly queueFolder: string;
+  readonly postfixDir: string;
+
+  constructor(place: Place, bed: TestBed, options: SideOptions) {
+    const { folder, ports } = place;
     super(folder, ports);
     const queue = path.join(folder, 'postfix-queue');
     const data = path.join(folder, 'postfix-data');
     this.#queueDirectory = queue;
+    this.queueFolder = queue;
     for (const [directory, mode] of [
       [queue, 0o755],
       [path.join(queue, 'private'), 0o700],
@@ -166,6 +192,7 @@ class TheirSide extends ServerSide {
         `data_directory = ${data}`,
         `maillog_file = ${folder}/postfix.log`,
         `maillog_file_prefixes = ${folder}`,
+        ...(options.main?.(folder) ?? []),
       ],
       extraMaster: ['postlog   unix-dgram n  -       n       -       1       postlogd'],
       extraDovecot: [
@@ -176,8 +203,12 @@ class TheirSide extends ServerSide {
       ],
     });
     const { postfixDir } = this.#config;
-    execFileSync('postalias', ['-c', postfixDir, `hash:${postfixDir}/aliases`]);
-    execFileSync('postmap', ['-c', postfixDir, `hash:${postfixDir}/virtual`]);
+    this.postfixDir = postfixDir;
+    writeTables(folder, options);
+    for (const name of Object.keys(options.tables ?? {}))
+      execFileSync('postmap', ['-c', postfixDir, `hash:${path.join(folder, name)}`], { stdio: 'ignore' });
+    execFileSync('postalias', ['-c', postfixDir, `hash:${postfixDir}/aliases`], { stdio: 'ignore' });
+    execFileSync('postmap', ['-c', postfixDir, `hash:${postfixDir}/virtual`], { stdio: 'ignore' });
     spawnSync('postfix', ['-c', postfixDir, 'check']);
     // Postfix has no setting for its resolver: it gets a resolv.conf of its own in a mount namespace.
     this.#resolver = path.join(folder, 'resolv.conf');
@@ -208,8 +239,16 @@ class TheirSide extends ServerSide {
   }
 }
 
-export async function makeSide(name: SideName, bed: TestBed): Promise<BenchSide> {
-  const ports = await choosePorts();
-  const folder = bed.newFolder(name);
-  return name === 'ours' ? new OurSide(folder, ports, bed) : new TheirSide(folder, ports, bed);
+function writeTables(folder: string, { tables = {} }: SideOptions): void {
+  for (const [name, text] of Object.entries(tables)) fs.writeFileSync(path.join(folder, name), text);
+}
+
+interface Place {
+  readonly folder: string;
+  readonly ports: ServicePorts;
+}
+
+export async function makeSide(name: SideName, bed: TestBed, options: SideOptions = {}): Promise<BenchSide> {
+  const place = { ports: await choosePorts(), folder: bed.newFolder(name) };
+  return name === 'ours' ? new OurSide(place, bed, options) : new TheirSide(place, bed, options);
 }

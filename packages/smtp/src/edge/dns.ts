@@ -20,7 +20,12 @@ export interface DnsOptions {
 
 const QUERY_TIMEOUT = 5_000;
 const TOTAL_TIMEOUT = 10_000;
-const TRIES = 2;
+/**
+ * c-ares waits a small multiple of what the server took so far, 250 ms where it is quick, and doubles with each try.
+ * With two tries, a resolver that has to ask others for once, or a front that was busy for half a second, would count as
+ * silent. The limit for all tries together is ours.
+ */
+const TRIES = 7;
 
 export function openDns(options: DnsOptions = {}): Dns {
   const resolver = new Resolver({ timeout: options.queryTimeout ?? QUERY_TIMEOUT, tries: TRIES });
