@@ -23,6 +23,8 @@ export interface StoreHarness {
   readonly store: MailStore;
   readonly keywordLimit: number;
   outside(name: string): OutsideProgram;
+  /** The same mail as another process sees it, where modseqs outlive one; called when the first is closed. */
+  reopen?(): MailStore;
   dispose(): Promise<void>;
 }
 
@@ -277,6 +279,49 @@ function describeChanges(harness: () => StoreHarness): void {
     expect(mailbox.expungedSince(since)).toEqual([uids[0], uids[2]]);
     expect(mailbox.expungedSince(mailbox.highestModseq)).toEqual([]);
     expect(diffView(view, mailbox)).toMatchObject({ expunged: [3, 1], vanished: [uids[0], uids[2]] });
+  });
+
+  it('knows modseqs and what was expunged in the next process', async (context) => {
+    const { store, outside, reopen } = harness();
+    if (!reopen) {
+      context.skip('this store keeps nothing');
+      return;
+    }
+    const uids = [
+      await append(store),
+      await append(store),
+      await append(store),
+      await append(store),
+    ] as const;
+    const first = await store.open('INBOX');
+    const since = first.highestModseq;
+    await first.store([uids[1]], { mode: 'add', flags: ['\\Flagged', 'Work'] });
+    await first.expunge([uids[0]]);
+    const { highestModseq, uidValidity } = first;
+    const records = structuredClone(first.records);
+    await first.close();
+    await store.close();
+    const program = outside('INBOX');
+    let next = reopen();
+    let mailbox = await next.open('INBOX');
+    expect(mailbox.uidValidity).toBe(uidValidity);
+    expect(mailbox.records).toEqual(records);
+    expect(mailbox.highestModseq).toBe(highestModseq);
+    expect(mailbox.expungedSince(since)).toEqual([uids[0]]);
+    expect(mailbox.expungedSince(highestModseq)).toEqual([]);
+    await next.close();
+    // What others do while nobody looks is new at the next look, and nothing else is.
+    await program.setFlags(uids[2], ['\\Seen']);
+    await program.remove(uids[3]);
+    next = reopen();
+    mailbox = await next.open('INBOX');
+    expect(uidsOf(mailbox)).toEqual([uids[1], uids[2]]);
+    expect(mailbox.records[0]).toEqual(records[0]);
+    expect(mailbox.records[1]?.flags).toEqual(['\\Seen']);
+    expect(mailbox.records[1]?.modseq).toBeGreaterThan(highestModseq);
+    expect(mailbox.expungedSince(highestModseq)).toEqual([uids[3]]);
+    expect(mailbox.expungedSince(since)).toEqual([uids[0], uids[3]]);
+    await next.close();
   });
 
   it('gives \\Recent to the first who claims it', async () => {

@@ -8,6 +8,7 @@ import type { ContentCache } from './content-cache.ts';
 import type { DirectorySync, Modes } from './disk.ts';
 import type { LockIdentity } from './dotlock.ts';
 import { errorCode } from './errors.ts';
+import type { IndexFolder } from './index-folder.ts';
 
 export interface StoreContext {
   readonly root: string;
@@ -21,6 +22,8 @@ export interface StoreContext {
   readonly log: Log;
   readonly directories: DirectorySync;
   readonly contents: ContentCache;
+  /** Where what was learned is kept for the next process; undefined: nowhere. */
+  readonly index: IndexFolder | undefined;
   readonly randomGuid: () => string;
   /** Read anew each time: the root may be made, or its mode changed, while the store lives. */
   modes(): Modes;

@@ -14,6 +14,8 @@ const FINE_MS = 40;
 const CHEAP_ENTRIES = 1000;
 const DEAR_INTERVAL_MS = 1000;
 
+export type DirectoryStanding = readonly [mtime: number, listedAt: number];
+
 export class DirectoryState {
   path: string;
   #seenMtime = -1;
@@ -53,5 +55,15 @@ export class DirectoryState {
 
   forget(): void {
     this.#seenMtime = -1;
+  }
+
+  /** For another process to go on with. */
+  get standing(): DirectoryStanding {
+    return [this.#seenMtime, this.#listedAt];
+  }
+
+  restore([mtime, listedAt]: DirectoryStanding): void {
+    this.#seenMtime = mtime;
+    this.#listedAt = listedAt;
   }
 }

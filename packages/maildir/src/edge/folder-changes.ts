@@ -52,7 +52,7 @@ export async function storeFlags(
   const expunged: number[] = [];
   await inSlices(folder, uids, (uid) => {
     const index = folder.indexOf(uid);
-    const entry = folder.entries[index];
+    const entry = folder.entries.get(index);
     const record = folder.records[index];
     if (!entry || !record) expunged.push(uid);
     else if (unchangedSince !== undefined && record.modseq > unchangedSince) modified.push(uid);

@@ -4,7 +4,7 @@
 import { lstatSync, readdirSync, renameSync, type Stats } from 'node:fs';
 import { baseOf } from '../file-name.ts';
 import { warn, type StoreContext } from './context.ts';
-import { DirectoryState } from './directory-state.ts';
+import { type DirectoryStanding, DirectoryState } from './directory-state.ts';
 import { makeDirectory, pathOf } from './disk.ts';
 import type { KeywordFile } from './keyword-file.ts';
 import { CUR, type InfoValue, type MessageEntry, NEW, type Place } from './message-entry.ts';
@@ -86,6 +86,17 @@ export class FolderFiles {
 
   forget(): void {
     for (const directory of this.#directories) directory.forget();
+  }
+
+  /** How far the directories were read: entries are as they were then. */
+  get standing(): readonly [DirectoryStanding, DirectoryStanding] {
+    const [fresh, current] = this.#directories;
+    return [fresh.standing, current.standing];
+  }
+
+  restore([fresh, current]: readonly [DirectoryStanding, DirectoryStanding]): void {
+    this.#directories[0].restore(fresh);
+    this.#directories[1].restore(current);
   }
 
   /** A change of our own to files in new/ or cur/ begins; call the result when it is done. */

@@ -2,6 +2,7 @@
 // change; the one place that gives out modseqs and remembers what was expunged.
 
 import { sameFlags, type MessageRecord } from '@postcote/mailbox';
+import { EntryList } from './entry-list.ts';
 import { ABSENT, type MessageEntry, NEW } from './message-entry.ts';
 import { nextModseq } from './modseq-clock.ts';
 
@@ -15,9 +16,36 @@ export interface Change {
   readonly check: readonly number[] | 'all';
 }
 
+/** What one publication told, for the journal. */
+export interface Published {
+  readonly modseq: number;
+  readonly expunged: readonly number[];
+  readonly added: readonly MessageEntry[];
+  /** Their records have the modseq. */
+  readonly changed: readonly MessageEntry[];
+}
+
+/** What another process left of a folder. */
+export interface RestoredFolder {
+  readonly entries: EntryList;
+  readonly records: readonly MessageRecord[];
+  /** UIDs in new/. */
+  readonly fresh: readonly number[];
+  readonly expunged: readonly Expunged[];
+  readonly expungedFloor: number;
+  readonly highestModseq: number;
+}
+
+export interface Expunged {
+  readonly uid: number;
+  readonly modseq: number;
+}
+
 export interface SnapshotHooks {
   /** A message is gone for good. */
   forget(entry: MessageEntry): void;
+  /** Before anybody is told. */
+  published(what: Published): void;
   /** There is a new snapshot. */
   changed(): void;
 }
@@ -25,12 +53,12 @@ export interface SnapshotHooks {
 export class FolderSnapshot {
   /** Both ascending by UID, in step. */
   records: readonly MessageRecord[] = [];
-  entries: readonly MessageEntry[] = [];
+  entries = EntryList.EMPTY;
   highestModseq: number;
   readonly recent = new Set<number>();
   readonly #nowMs: () => number;
   readonly #hooks: SnapshotHooks;
-  #expunged: { uid: number; modseq: number }[] = [];
+  #expunged: Expunged[] = [];
   #expungedFloor: number;
 
   constructor(nowMs: () => number, hooks: SnapshotHooks) {
@@ -41,17 +69,26 @@ export class FolderSnapshot {
     this.#expungedFloor = this.highestModseq;
   }
 
+  get expunged(): readonly Expunged[] {
+    return this.#expunged;
+  }
+
+  get expungedFloor(): number {
+    return this.#expungedFloor;
+  }
+
+  /** Goes on where another process stopped. */
+  restore(known: RestoredFolder): void {
+    this.entries = known.entries;
+    this.records = known.records;
+    this.#expunged = [...known.expunged];
+    this.#expungedFloor = known.expungedFloor;
+    this.highestModseq = known.highestModseq;
+    for (const uid of known.fresh) this.recent.add(uid);
+  }
+
   indexOf(uid: number): number {
-    let low = 0;
-    let high = this.entries.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >>> 1;
-      const found = (this.entries[middle] as MessageEntry).uid;
-      if (found === uid) return middle;
-      if (found < uid) low = middle + 1;
-      else high = middle - 1;
-    }
-    return -1;
+    return this.entries.indexOf(uid);
   }
 
   expungedSince(modseq: number): readonly number[] | undefined {
@@ -73,20 +110,22 @@ export class FolderSnapshot {
     if (expunged.length === 0 && appeared.length === 0 && change.check.length === 0) return;
     const modseq = nextModseq(this.#nowMs());
     let { records, entries } = this;
-    records = this.#recordsWithFlags(change.check, modseq);
+    const changed: MessageEntry[] = [];
+    records = this.#recordsWithFlags(change.check, modseq, changed);
     let touched = records !== this.records;
     if (expunged.length > 0) {
       for (const entry of expunged) this.#forgetEntry(entry, modseq);
-      const kept = entries.filter((e) => !e.dead);
-      if (kept.length < entries.length) {
-        records = records.filter((_, i) => !(entries[i] as MessageEntry).dead);
+      const kept = entries.living();
+      if (kept !== entries) {
+        const before = entries;
+        records = records.filter((_, i) => !before.isDead(i));
         entries = kept;
         touched = true;
       }
       if (this.#expunged.length > MAX_EXPUNGED) this.#trimExpunged();
     }
+    const added: MessageEntry[] = [];
     if (appeared.length > 0) {
-      const added: MessageEntry[] = [];
       for (const entry of appeared) {
         if (entry.live) continue;
         entry.live = true;
@@ -95,24 +134,26 @@ export class FolderSnapshot {
       }
       added.sort((a, b) => a.uid - b.uid);
       const fresh = added.map((e): MessageRecord => ({ uid: e.uid, flags: e.info.flags, modseq }));
-      const inOrder = entries.length === 0 || (added[0]?.uid ?? 0) > (entries.at(-1) as MessageEntry).uid;
-      entries = [...entries, ...added];
+      const inOrder = (added[0]?.uid ?? 0) > (records.at(-1)?.uid ?? 0);
+      entries = entries.with(added, !inOrder);
       records = [...records, ...fresh];
-      if (!inOrder) {
-        entries = entries.toSorted((a, b) => a.uid - b.uid);
-        records = records.toSorted((a, b) => a.uid - b.uid);
-      }
+      if (!inOrder) records = records.toSorted((a, b) => a.uid - b.uid);
       touched ||= added.length > 0;
     }
     if (!touched) return;
     this.records = records;
     this.entries = entries;
     this.highestModseq = modseq;
+    this.#hooks.published({ modseq, expunged: expunged.map((e) => e.uid), added, changed });
     this.#hooks.changed();
   }
 
   /** The records with the flags that the files have now; the same array when none differ. */
-  #recordsWithFlags(check: Change['check'], modseq: number): readonly MessageRecord[] {
+  #recordsWithFlags(
+    check: Change['check'],
+    modseq: number,
+    changed: MessageEntry[],
+  ): readonly MessageRecord[] {
     const { records, entries } = this;
     let next: MessageRecord[] | undefined;
     const count = check === 'all' ? entries.length : check.length;
@@ -120,8 +161,10 @@ export class FolderSnapshot {
       const at = check === 'all' ? i : this.indexOf(check[i] as number);
       const record = records[at];
       if (!record) continue;
-      const { flags } = (entries[at] as MessageEntry).info;
+      const entry = entries.get(at) as MessageEntry;
+      const { flags } = entry.info;
       if (sameFlags(record.flags, flags)) continue;
+      changed.push(entry);
       next ??= [...records];
       next[at] = { uid: record.uid, flags, modseq };
     }

@@ -17,7 +17,10 @@ import { compareArrival, keywordIndex } from '../file-name.ts';
 import { formatUidlistRecord, MAX_UID, type UidlistHeader } from '../uidlist.ts';
 import { warn, type StoreContext } from './context.ts';
 import { acquireLock } from './dotlock.ts';
+import type { EntryList } from './entry-list.ts';
 import { errorCode, isMissing, toMailboxError } from './errors.ts';
+import { FolderMemory } from './folder-memory.ts';
+import type { PartsFile } from './parts-file.ts';
 import { FolderFiles, type Listing, type Stranger } from './folder-files.ts';
 import { FolderSnapshot } from './folder-snapshot.ts';
 import { FolderWatch } from './folder-watch.ts';
@@ -32,6 +35,8 @@ const MAX_LISTINGS = 6;
 const STALE_SHARE = 0.25;
 /** And so do sizes that had to be counted, so that nobody need count them again. */
 const COUNTED_SHARE = 0.02;
+/** After a first look, to write down what was seen. */
+const SAVE_AFTER_MS = 1000;
 /** Looking must not wait for ever on another program's lock: what has a UID is shown meanwhile. */
 const LOOK_LOCK_MS = 5000;
 
@@ -50,7 +55,10 @@ export class MaildirFolder {
   #watch: FolderWatch;
   readonly #listeners = new Set<() => void>();
   readonly #noInfo: InfoValue;
-  #byBase = new Map<string, MessageEntry>();
+  /** Made when it is first needed: a folder that did not change is shown without. */
+  #byBase: Map<string, MessageEntry> | undefined = new Map();
+  #memory: FolderMemory | undefined;
+  #saving: NodeJS.Timeout | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #notifying = false;
 
@@ -60,6 +68,7 @@ export class MaildirFolder {
     this.path = path;
     this.#snapshot = new FolderSnapshot(context.identity.nowMs, {
       forget: (entry) => context.contents.forget(entry),
+      published: (what) => this.#memory?.published(what),
       changed: () => this.notify(),
     });
     this.uidlist = new UidlistFile(`${path}/dovecot-uidlist`);
@@ -98,7 +107,7 @@ export class MaildirFolder {
     return this.#snapshot.records;
   }
 
-  get entries(): readonly MessageEntry[] {
+  get entries(): EntryList {
     return this.#snapshot.entries;
   }
 
@@ -112,7 +121,7 @@ export class MaildirFolder {
   }
 
   entry(uid: number): MessageEntry | undefined {
-    return this.entries[this.indexOf(uid)];
+    return this.entries.get(this.indexOf(uid));
   }
 
   indexOf(uid: number): number {
@@ -138,8 +147,68 @@ export class MaildirFolder {
   /** First look. Throws `nonexistent` when there is no such folder. */
   async load(): Promise<void> {
     this.#files.ensure();
-    await this.#look(NEW | CUR);
+    const needed = this.#recall() ? this.#needed() : NEW | CUR;
+    if (needed !== 0) await this.#look(needed);
     if (!this.uidlist.header) throw new MailboxError('unavailable', `${this.name}: no dovecot-uidlist`);
+    this.#memory?.identify(this);
+    this.saveSoon();
+  }
+
+  /** Structures kept of this folder's messages. */
+  get parts(): PartsFile | undefined {
+    return this.#memory?.parts;
+  }
+
+  /** Goes on where an earlier process stopped, as far as that one's folder is still this one. */
+  #recall(): boolean {
+    const { index } = this.context;
+    const key = index?.keyOf(this.path);
+    if (!index || key === undefined) return false;
+    this.#memory = new FolderMemory(index, key);
+    this.keywordFile.refresh();
+    const known = this.#memory.recall(this.keywordFile, this.context.identity.nowMs());
+    if (!known) return false;
+    const header = this.uidlist.peekHeader();
+    if (!header || header.guid !== known.guid || header.uidValidity !== known.uidValidity) {
+      this.#memory.discard();
+      return false;
+    }
+    this.#snapshot.restore(known.folder);
+    this.#byBase = undefined;
+    const { standing } = known;
+    if (standing) {
+      this.uidlist.restore(standing.uidlist);
+      this.#files.restore(standing.directories);
+    } else this.uidlist.header = header;
+    return true;
+  }
+
+  /** Writes down what the next process can go on with. */
+  save(): void {
+    clearTimeout(this.#saving);
+    this.#saving = undefined;
+    const { guid, uidValidity } = this;
+    if (this.gone || !this.#memory || guid === '') return;
+    const uidlist = this.uidlist.standing;
+    const standing = uidlist && { uidlist, directories: this.#files.standing };
+    this.#memory.save({ guid, uidValidity }, this.#snapshot, standing);
+  }
+
+  /** The same when there is time for it. */
+  saveSoon(): void {
+    if (!this.#memory || this.#saving) return;
+    this.#saving = setTimeout(() => this.save(), SAVE_AFTER_MS);
+    this.#saving.unref();
+  }
+
+  get #bases(): Map<string, MessageEntry> {
+    if (this.#byBase) return this.#byBase;
+    this.#byBase = new Map();
+    for (const entry of this.entries) this.#byBase.set(entry.base, entry);
+    // Records without files are known to the uidlist alone.
+    if (this.uidlist.records !== this.entries.length) this.uidlist.forgetPosition();
+    this.#readUidlist();
+    return this.#byBase;
   }
 
   async refresh(): Promise<void> {
@@ -210,7 +279,7 @@ export class MaildirFolder {
 
   lettersInUse(): Set<number> {
     const infos = new Set<InfoValue>();
-    for (const entry of this.entries) infos.add(entry.info);
+    for (let i = 0; i < this.entries.length; i++) infos.add(this.entries.infoAt(i));
     const letters = new Set<number>();
     for (const { info } of infos) {
       for (const letter of info.letters) {
@@ -258,7 +327,7 @@ export class MaildirFolder {
     if (!last) return;
     const lines = made.map((e) => formatUidlistRecord(e.uid, e.fields, e.base)).join('');
     await this.uidlist.append(lines, { uid: last.uid, records: made.length });
-    for (const entry of made) this.#byBase.set(entry.base, entry);
+    for (const entry of made) this.#bases.set(entry.base, entry);
     this.#snapshot.publish({ expunged: [], appeared: made, check: [] });
   }
 
@@ -365,19 +434,20 @@ export class MaildirFolder {
     let changed = false;
     let before: Map<string, MessageEntry> | undefined;
     const validity = this.uidValidity;
+    let known = this.#bases;
     const sink = (uid: number, fields: string, base: string): void => {
-      const old = (before ?? this.#byBase).get(base);
+      const old = (before ?? known).get(base);
       if (old && old.uid === uid) {
         old.fields = fields;
-        if (before) this.#byBase.set(base, old);
+        if (before) known.set(base, old);
       } else {
-        this.#byBase.set(base, new MessageEntry(uid, fields, base, this.#noInfo));
+        known.set(base, new MessageEntry(uid, fields, base, this.#noInfo));
       }
       changed = true;
     };
     const outcome = this.uidlist.read(sink, () => {
-      before = this.#byBase;
-      this.#byBase = new Map();
+      before = known;
+      this.#byBase = known = new Map();
     });
     if (outcome === 'unchanged') return false;
     // What is known here outlives the file: it is written again with the same UIDs.
@@ -387,9 +457,7 @@ export class MaildirFolder {
       warn(this.context, `${this.name}: dovecot-uidlist is damaged, a new one is made`);
     if (!changed && !before) return false;
     // Records that went away, or came back under another UID: their messages are no longer these.
-    const doomed = this.entries.filter(
-      (e) => this.#byBase.get(e.base) !== e || validity !== this.uidValidity,
-    );
+    const doomed = [...this.entries].filter((e) => known.get(e.base) !== e || validity !== this.uidValidity);
     if (doomed.length > 0) {
       if (validity !== this.uidValidity) this.#refreshIdentities();
       this.#snapshot.publish({ expunged: doomed, appeared: [], check: [] });
@@ -402,7 +470,7 @@ export class MaildirFolder {
   /** UIDVALIDITY changed: every message is another one, though records may look alike. */
   #refreshIdentities(): void {
     const fresh = new Map<string, MessageEntry>();
-    for (const e of this.#byBase.values())
+    for (const e of this.#bases.values())
       fresh.set(e.base, new MessageEntry(e.uid, e.fields, e.base, this.#noInfo));
     this.#byBase = fresh;
   }
@@ -418,7 +486,7 @@ export class MaildirFolder {
       listing = this.#list(NEW | CUR);
       changed ||= listing.changed;
     }
-    const expunged = this.entries.filter((e) => this.#files.lacks(listing, e));
+    const expunged = [...this.entries].filter((e) => this.#files.lacks(listing, e));
     const appeared = listing.appeared.filter((e) => this.#files.met(e));
     changed = this.keywordFile.refresh() || changed;
     this.#snapshot.publish({ expunged, appeared, check: changed ? 'all' : [] });
@@ -429,12 +497,14 @@ export class MaildirFolder {
   #lacksSomething(listing: Listing): boolean {
     const { entries, uidlist } = this;
     if (!listing.quiet && uidlist.records > entries.length + listing.appeared.length) return true;
-    return entries.some((e) => this.#files.lacks(listing, e));
+    for (const e of entries) if (this.#files.lacks(listing, e)) return true;
+    return false;
   }
 
   #list(which: number): Listing {
+    const bases = this.#bases;
     return this.#files.list(which, {
-      entryOf: (base) => this.#byBase.get(base),
+      entryOf: (base) => bases.get(base),
       takenFromNew: (entry) => this.recent.delete(entry.uid),
     });
   }
@@ -444,7 +514,7 @@ export class MaildirFolder {
     const recordsChanged = this.#readUidlist();
     const again = recordsChanged ? NEW | CUR : this.#needed();
     const strangers = again === 0 ? listed : this.#scan(places | again);
-    const found = this.#files.settleStrangers(strangers, (base) => this.#byBase.get(base)?.live === true);
+    const found = this.#files.settleStrangers(strangers, (base) => this.#bases.get(base)?.live === true);
     const unfit = !this.uidlist.header || this.uidlist.irregular;
     if (found.length === 0) return unfit ? this.#rewrite() : undefined;
     found.sort((a, b) => compareArrival(a.base, b.base));

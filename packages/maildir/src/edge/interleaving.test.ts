@@ -31,6 +31,7 @@ type Operation = (typeof OPERATIONS)[number];
 
 class World {
   readonly root = makeTemporaryRoot();
+  readonly options = { root: this.root.path, index: `${this.root.path}-index`, allowRoot: true };
   store: MaildirStore;
   mailbox!: Mailbox;
   /** Subjects that must be in INBOX, with their flag letters. */
@@ -44,7 +45,7 @@ class World {
 
   constructor() {
     mkdirSync(this.root.path);
-    this.store = openMaildirStore({ root: this.root.path, allowRoot: true });
+    this.store = openMaildirStore(this.options);
   }
 
   async open(): Promise<void> {
@@ -155,7 +156,7 @@ async function run(world: World, operation: Operation, pick: number): Promise<vo
     }
     case 'restart':
       await world.store.close();
-      world.store = openMaildirStore({ root: world.root.path, allowRoot: true });
+      world.store = openMaildirStore(world.options);
       return world.open();
     case 'refresh':
       return mailbox.refresh();

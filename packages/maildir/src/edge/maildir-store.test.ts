@@ -7,12 +7,24 @@ import { LETTER_OF_FLAG } from '../file-name.ts';
 import { makeTemporaryRoot } from '../testing/index.ts';
 import { openMaildirStore, type MaildirStoreOptions } from './index.ts';
 
-for (const layout of ['fs', 'maildir++'] as const) {
-  describeMailStore(`maildir, ${layout}`, async () => {
+const VARIANTS = [
+  { layout: 'fs', index: false },
+  { layout: 'fs', index: true },
+  { layout: 'maildir++', index: true },
+] as const;
+
+for (const { layout, index } of VARIANTS) {
+  describeMailStore(`maildir, ${layout}, ${index ? 'with an index' : 'without'}`, async () => {
     const { path: root, remove } = makeTemporaryRoot();
-    const options: MaildirStoreOptions = { root, layout, allowRoot: true };
+    const options: MaildirStoreOptions = {
+      root,
+      layout,
+      allowRoot: true,
+      ...(index ? { index: `${root}-index` } : {}),
+    };
     return {
       store: openMaildirStore(options),
+      ...(index ? { reopen: () => openMaildirStore(options) } : {}),
       keywordLimit: 26,
       outside: () => outsideProgram(root),
       dispose: async () => remove(),
@@ -26,6 +38,7 @@ function outsideProgram(root: string): OutsideProgram {
   const find = (uid: number): { directory: string; name: string; base: string } => {
     const line = readFileSync(join(root, 'dovecot-uidlist'), 'latin1')
       .split('\n')
+      .slice(1)
       .find((l) => l.startsWith(`${uid} `));
     const base = line?.slice(line.indexOf(' :') + 2) ?? '?';
     for (const directory of ['new', 'cur']) {

@@ -40,6 +40,10 @@ export class MessageEntry {
   /** The size that was given out on the word of a hint; -1 when none was. */
   toldSize = -1;
   mtimeMs = -1;
+  /** What the folder's journal knows; undefined while it does not know the message. */
+  savedInfo: InfoValue | undefined;
+  savedPlace: Place = ABSENT;
+  savedSizes = 0;
 
   constructor(uid: number, fields: string, base: string, info: InfoValue) {
     this.uid = uid;
@@ -50,6 +54,29 @@ export class MessageEntry {
 
   get guid(): string {
     return recordField(this.fields, 'G') ?? this.base;
+  }
+
+  /** The journal knows it as it is now. */
+  get isSaved(): boolean {
+    return (
+      this.savedInfo === this.info && this.savedPlace === this.place && this.savedSizes === this.#known()
+    );
+  }
+
+  markSaved(): void {
+    this.savedInfo = this.info;
+    this.savedPlace = this.place;
+    this.savedSizes = this.#known();
+  }
+
+  /** Which sizes and dates are known: more with time, and then the same for good. */
+  #known(): number {
+    return (
+      (this.rawSize === -1 ? 0 : 1) +
+      (this.mtimeMs === -1 ? 0 : 2) +
+      (this.crlfSize === -1 ? 0 : 4) +
+      (this.counted ? 8 : 0)
+    );
   }
 
   /** What the name or the record says the CRLF size is, if that can be true of a file of `rawSize` octets. */

@@ -3,13 +3,15 @@
 
 import { closeSync, fstatSync, lstatSync, openSync, read as readCallback, type Stats } from 'node:fs';
 import { MailboxError, type ByteRange, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
-import { parseMessageStructure, StructureParser, type MessageStructure } from '@postcote/mime';
+import { parseMessageStructure, StructureParser, type Envelope, type MessageStructure } from '@postcote/mime';
 import { crlfCopy, OffsetMap, toCrlf } from '../line-endings.ts';
+import { decodeEnvelope, decodeStructure, encodeStructure, Undecodable } from '../structure-codec.ts';
 import { recordField, withRecordField } from '../uidlist.ts';
 import { allocateShared, READ_FLAGS, readAt, readIfSized } from './disk.ts';
 import { toMailboxError } from './errors.ts';
 import { isMoved, type MaildirFolder } from './folder.ts';
 import type { MessageEntry } from './message-entry.ts';
+import { MAX_ENCODED } from './parts-file.ts';
 
 /** Files up to this many octets are read whole and kept for a while. */
 export const SMALL_FILE = 1024 * 1024;
@@ -100,15 +102,47 @@ export class MaildirMessage implements MessageHandle {
   }
 
   structure(): MaybePromise<MessageStructure> {
-    const known = this.#folder.context.contents.get(this.#entry)?.structure;
+    const { contents } = this.#folder.context;
+    const known = contents.get(this.#entry)?.structure ?? this.#kept(decodeStructure);
     if (known) return known;
     const small = this.#small();
     if (small) {
       const structure = parseMessageStructure(small);
-      this.#folder.context.contents.put(this.#entry, { structure });
+      contents.put(this.#entry, { structure });
+      this.#keep(structure);
       return structure;
     }
     return this.#largeStructure();
+  }
+
+  envelope(): MaybePromise<Envelope> {
+    const known = this.#folder.context.contents.get(this.#entry)?.structure?.envelope;
+    if (known) return known;
+    const kept = this.#kept(decodeEnvelope);
+    if (kept) return kept;
+    const structure = this.structure();
+    return structure instanceof Promise ? structure.then((s) => s.envelope) : structure.envelope;
+  }
+
+  /** What the index has of this message, if its file is still as large as it was. */
+  #kept<T>(decode: (bytes: Buffer) => T): T | undefined {
+    const { parts } = this.#folder;
+    if (!parts) return undefined;
+    const bytes = parts.get(this.uid, this.#stat().rawSize);
+    if (!bytes) return undefined;
+    try {
+      return decode(bytes);
+    } catch (error) {
+      if (error instanceof Undecodable) return undefined;
+      throw error;
+    }
+  }
+
+  #keep(structure: MessageStructure): void {
+    const { parts } = this.#folder;
+    if (!parts) return;
+    const encoding = encodeStructure(structure, MAX_ENCODED);
+    if (encoding) parts.put(this.uid, this.#entry.rawSize, encoding);
   }
 
   read(range?: ByteRange): MaybePromise<Buffer> {
@@ -218,6 +252,7 @@ export class MaildirMessage implements MessageHandle {
     const structure = parser.finish();
     this.#counted(map.crlfSize);
     this.#folder.context.contents.put(this.#entry, { map, structure });
+    this.#keep(structure);
     return structure;
   }
 

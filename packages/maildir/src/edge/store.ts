@@ -39,6 +39,7 @@ import {
   removeFolder,
   renameFolder,
 } from './folder-tree.ts';
+import { IndexFolder } from './index-folder.ts';
 import { OpenedMailbox, type FolderOwner } from './opened-mailbox.ts';
 import { changeSubscription, readSubscriptions } from './subscription-file.ts';
 import { AppendWriter, DeliveryWriter, type Delivered } from './writers.ts';
@@ -48,6 +49,11 @@ export interface MaildirStoreOptions {
   readonly root: string;
   /** INBOX's own directory, where `mail_location` puts it elsewhere (`INBOX=`). */
   readonly inbox?: string;
+  /**
+   * A folder for what is worth keeping between processes, outside of the Maildir; made when missing. Without one, nothing
+   * is kept (DOVECOT: `INDEX=MEMORY`).
+   */
+  readonly index?: string;
   /** Default `fs`. */
   readonly layout?: LayoutName;
   /** Mailbox names to RFC 6154 uses, like `new Map([['Sent', '\\Sent']])`. */
@@ -76,6 +82,8 @@ export interface MaildirStore extends MailStore {
    * `noPermission` or `unavailable`.
    */
   beginDelivery(folder?: MailboxName): MessageWriter<Delivered>;
+  /** Writes down what the next process can go on with; for a process that is about to end. */
+  save(): void;
 }
 
 /** Folders nobody holds that are kept, and messages in all of them together. */
@@ -112,7 +120,9 @@ class Store implements MaildirStore, FolderOwner {
     const pid = options.pid ?? process.pid;
     const nowMs = options.nowMs ?? Date.now;
     this.#checkIdentity();
+    const log = options.log ?? silentLog;
     this.#context = {
+      index: options.index === undefined ? undefined : IndexFolder.open({ path: options.index, log }),
       root: withoutSlash(options.root),
       inbox: withoutSlash(options.inbox ?? options.root),
       layout: layoutOf(options.layout ?? 'fs'),
@@ -120,7 +130,7 @@ class Store implements MaildirStore, FolderOwner {
       identity: { pid, hostName, nowMs },
       lockTimeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS,
       pollMs: options.pollMs ?? POLL_MS,
-      log: options.log ?? silentLog,
+      log,
       directories: new DirectorySync(),
       contents: new ContentCache(),
       randomGuid: () => randomBytes(16).toString('hex'),
@@ -180,9 +190,12 @@ class Store implements MaildirStore, FolderOwner {
       const node = listFolders(this.#context).find((n) => n.name === checked);
       if (!node) throw nonexistent(checked);
       if (!node.selectable && node.hasChildren) throw new MailboxError('cannot', `${checked} has children`);
+      const { index } = this.#context;
+      const key = index?.keyOf(folderPath(this.#context, checked));
       this.#folders.get(checked)?.vanish();
       this.#folders.delete(checked);
       removeFolder(this.#context, checked);
+      if (key !== undefined) index?.forget(key);
     });
   }
 
@@ -259,12 +272,22 @@ class Store implements MaildirStore, FolderOwner {
 
   async release(folder: MaildirFolder): Promise<void> {
     folder.holders--;
-    if (folder.holders === 0) await folder.tidy();
+    if (folder.holders === 0) {
+      await folder.tidy();
+      folder.save();
+    }
     this.#evict();
   }
 
+  save(): void {
+    for (const folder of this.#folders.values()) folder.save();
+  }
+
   async close(): Promise<void> {
-    for (const folder of this.#folders.values()) folder.vanish();
+    for (const folder of this.#folders.values()) {
+      folder.save();
+      folder.vanish();
+    }
     this.#folders.clear();
   }
 

@@ -30,6 +30,21 @@ const MAX_SIZE = 256 * 1024 * 1024;
 /** Octets before the end of what was read that must still be there when the file has merely grown. */
 const TAIL = 64;
 
+/** Room for a header line. */
+const HEADER_ROOM = 4096;
+
+/** How far the file was read. */
+export interface UidlistStanding {
+  readonly header: UidlistHeader;
+  readonly lastUid: number;
+  readonly records: number;
+  readonly ino: number;
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly end: number;
+  readonly tail: string;
+}
+
 /** How the file relates to the last look. `all` means that every record was given again. */
 export type UidlistOutcome = 'unchanged' | 'grown' | 'all' | 'missing' | 'damaged';
 
@@ -50,6 +65,53 @@ export class UidlistFile {
 
   constructor(path: string) {
     this.path = path;
+  }
+
+  /** For another process to go on with; undefined while the file is not as it should be. */
+  get standing(): UidlistStanding | undefined {
+    if (!this.header || this.irregular || this.#size === -1) return undefined;
+    return {
+      header: this.header,
+      lastUid: this.lastUid,
+      records: this.records,
+      ino: this.#ino,
+      size: this.#size,
+      mtimeMs: this.#mtimeMs,
+      end: this.#end,
+      tail: this.#tail,
+    };
+  }
+
+  restore(standing: UidlistStanding): void {
+    this.header = standing.header;
+    this.lastUid = standing.lastUid;
+    this.records = standing.records;
+    this.#ino = standing.ino;
+    this.#size = standing.size;
+    this.#mtimeMs = standing.mtimeMs;
+    this.#end = standing.end;
+    this.#tail = standing.tail;
+  }
+
+  /** The next reading gives all records again. */
+  forgetPosition(): void {
+    this.#size = -1;
+    this.#ino = 0;
+  }
+
+  /** The header on disk as it is now, without taking it over. */
+  peekHeader(): UidlistHeader | undefined {
+    let fd: number;
+    try {
+      fd = openSync(this.path, READ_FLAGS);
+    } catch {
+      return undefined;
+    }
+    try {
+      return parseUidlistHeader(readAt(fd, 0, HEADER_ROOM).toString('latin1'))?.header;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   get uidNext(): number {
