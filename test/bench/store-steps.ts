@@ -62,7 +62,9 @@ for (const step of steps) {
   const used = process.cpuUsage();
   const result = await RUN[step]?.();
   const { user, system } = process.cpuUsage(used);
-  console.log(`${step} ${(performance.now() - start).toFixed(1)} ms, processor ${((user + system) / 1000).toFixed(1)} ms (${String(result)})`);
+  console.log(
+    `${step} ${(performance.now() - start).toFixed(1)} ms, processor ${((user + system) / 1000).toFixed(1)} ms (${String(result)})`,
+  );
 }
 await store.close();
 console.log(

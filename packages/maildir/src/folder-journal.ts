@@ -1,14 +1,14 @@
 // What is remembered of one folder between two processes, as frames of a file that only grows: the messages with their
 // names and modseqs, each change since, and where the folder's own files stood when they were last read. Pure.
 //
-// A frame is `length, crc32, kind` and columns of numbers, so that a hundred thousand messages are read without being
+// A frame is `length, sum, kind` and columns of numbers, so that a hundred thousand messages are read without being
 // parsed one by one. Everything is aligned to eight octets. A frame that is cut short or does not match its sum ends the
 // file: what came before it is good.
 //
 // This is a cache. Whoever reads it compares with the folder's files and throws it away on any doubt.
 
 import { endianness } from 'node:os';
-import { crc32 } from 'node:zlib';
+import { checksum } from './checksum.ts';
 
 /** Written first; another one means that the file is of no use to us. */
 export const JOURNAL_VERSION = 1;
@@ -157,7 +157,7 @@ export function readJournal(bytes: Buffer, sink: JournalSink): number {
     const end = at + FRAME_HEADER + length;
     if (length % 8 !== 0 || end > bytes.length) break;
     const kind = bytes.readUInt32LE(at + 8);
-    if (crc32(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) break;
+    if (checksum(bytes.subarray(at + 8, end)) !== bytes.readUInt32LE(at + 4)) break;
     if (begun !== (kind !== KIND.head)) return -1;
     const body = bytes.subarray(at + FRAME_HEADER, end);
     if (kind === KIND.head) {
@@ -272,11 +272,12 @@ function readJson(body: Buffer): unknown {
 function frame(kind: number, ...parts: readonly Buffer[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const padded = (length + 7) & ~7;
-  const bytes = Buffer.alloc(FRAME_HEADER + padded);
+  // Memory of its own: columns and sums want it aligned.
+  const bytes = Buffer.from(new ArrayBuffer(FRAME_HEADER + padded));
   bytes.writeUInt32LE(padded, 0);
   bytes.writeUInt32LE(kind, 8);
   let at = FRAME_HEADER;
   for (const part of parts) at += part.copy(bytes, at);
-  bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4);
+  bytes.writeUInt32LE(checksum(bytes.subarray(8)), 4);
   return bytes;
 }

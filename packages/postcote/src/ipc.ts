@@ -123,6 +123,8 @@ export type SupervisorToWorker =
       readonly account: Account;
       readonly changeIdentity: boolean;
       readonly settings: WorkerSettings;
+      /** A folder of that user's for the index, unless the settings have one; absent where it could not be made. */
+      readonly indexFolder?: string;
     }
   | {
       readonly type: 'connection';

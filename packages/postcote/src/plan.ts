@@ -281,6 +281,7 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
       specialUse: dovecot.specialMailboxes.flatMap(({ name, uses }) =>
         uses[0] === undefined ? [] : [[name, uses[0]] as const],
       ),
+      index: mailLocation.indexPath ?? '',
       lockTimeout: dovecot.mailMaxLockTimeout * 1000,
     },
     delivery: { path: deliveryPath(postfix, mailLocation) },

@@ -141,12 +141,6 @@ function checkLocation(location: MailLocation, setting: DovecotSetting, problems
       'CONTROL= keeps the UIDs elsewhere and is not supported; clients would download everything again',
     );
   }
-  if (location.indexPath !== undefined) {
-    const message = 'Dovecot’s index files are not used, so INDEX= has no effect';
-    problems.push(
-      notice(setting.origin, { name: setting.name, value: `INDEX=${location.indexPath}`, message }),
-    );
-  }
   for (const [name, value] of location.others) {
     if (IGNORED_OPTIONS.has(name)) {
       problems.push(

@@ -299,7 +299,6 @@ describe('checkDovecot', () => {
 `;
     const { problems } = read(text);
     expect(problems.map(({ severity, name, value }) => [severity, name, value])).toEqual([
-      ['notice', 'mail_location', 'INDEX=/i/%u'],
       ['notice', 'prefix', 'INBOX.'],
       ['notice', 'separator', '/'],
     ]);

@@ -3,7 +3,7 @@
 // forgotten, and what cannot be written is parsed again another time.
 
 import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
+import { checksum } from '../checksum.ts';
 import { STRUCTURE_VERSION } from '../structure-codec.ts';
 import { createFile, READ_FLAGS, readAt, writeAll } from './disk.ts';
 import { errorCode } from './errors.ts';
@@ -17,8 +17,9 @@ const WAITING_OCTETS = 128 * 1024;
 const WINDOW = 64 * 1024;
 const WALK_WINDOW = 1024 * 1024;
 const MAX_SIZE = 0xf000_0000;
-/** `length of the encoding, sum of the rest, UID, size of the message's file`. */
+/** `length of the encoding (padded to four), sum of the rest, UID, size of the message's file`. */
 const RECORD_HEADER = 16;
+const HEAD_LENGTH = 96;
 
 export interface FolderIdentity {
   readonly guid: string;
@@ -68,12 +69,13 @@ export class PartsFile {
 
   put(uid: number, rawSize: number, encoding: Buffer): void {
     if (this.#givenUp || encoding.length > MAX_ENCODED) return;
-    const record = Buffer.allocUnsafe(RECORD_HEADER + encoding.length);
-    record.writeUInt32LE(encoding.length, 0);
+    const length = (encoding.length + 3) & ~3;
+    const record = Buffer.from(new ArrayBuffer(RECORD_HEADER + length));
+    record.writeUInt32LE(length, 0);
     record.writeUInt32LE(uid, 8);
     record.writeUInt32LE(rawSize >>> 0, 12);
     encoding.copy(record, RECORD_HEADER);
-    record.writeUInt32LE(crc32(record.subarray(8)), 4);
+    record.writeUInt32LE(checksum(record.subarray(8)), 4);
     this.#waiting.set(uid, record);
     this.#waitingOctets += record.length;
     if (this.#waitingOctets > WAITING_OCTETS) this.flush();
@@ -156,7 +158,8 @@ export class PartsFile {
 
   #headLine(): Buffer {
     const { guid, uidValidity } = this.#identity;
-    return Buffer.from(`postcote parts ${STRUCTURE_VERSION} ${guid} ${uidValidity}\n`, 'latin1');
+    const line = `postcote parts ${STRUCTURE_VERSION} ${guid} ${uidValidity}`;
+    return Buffer.from(`${line.padEnd(HEAD_LENGTH - 1)}\n`, 'latin1');
   }
 
   #begin(): void {
@@ -202,7 +205,7 @@ export class PartsFile {
         }
         const length = window.readUInt32LE(at - windowAt);
         const end = at + RECORD_HEADER + length;
-        if (length > MAX_ENCODED || end > size) break;
+        if (length > MAX_ENCODED || length % 4 !== 0 || end > size) break;
         places.set(window.readUInt32LE(at - windowAt + 8), at);
         at = end;
       }
@@ -249,7 +252,7 @@ export class PartsFile {
     const fits =
       record.readUInt32LE(8) === uid &&
       record.readUInt32LE(12) === rawSize >>> 0 &&
-      record.readUInt32LE(4) === crc32(record.subarray(8));
+      record.readUInt32LE(4) === checksum(record.subarray(8));
     return fits ? record.subarray(RECORD_HEADER) : undefined;
   }
 

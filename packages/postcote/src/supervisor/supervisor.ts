@@ -22,6 +22,7 @@ import { type BoundSocket, bindTcp, bindUnix } from './bind.ts';
 import { Child, FIRST_PASSED_FD } from './child.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
 import { admitDelivery } from './delivery-door.ts';
+import { IndexFolders } from './index-folders.ts';
 import { KeepRunning } from './keep-running.ts';
 import { type Accounts, type Identity, openAccounts } from './accounts.ts';
 import { openTemporaryFolders } from './reachable.ts';
@@ -118,10 +119,21 @@ export class Supervisor {
         account,
         changeIdentity: this.#accounts.changeIdentity,
         settings: this.#plan.worker,
+        ...this.#indexFolderOf(account),
       }),
       log: this.#log,
       maxWorkers: plan.maxWorkers,
     });
+  }
+
+  /** Mail is served without an index as well. */
+  #indexFolderOf(account: Account): { readonly indexFolder?: string } {
+    if (this.#plan.worker.mail.index !== '') return {};
+    const folders = new IndexFolders(this.#options.paths.dataDirectory, this.#accounts.changeIdentity);
+    const opened = folders.open(account);
+    if ('path' in opened) return { indexFolder: opened.path };
+    this.#log('warn', 'postcote', `supervisor: no index for ${account.name}: ${opened.problem}`);
+    return {};
   }
 
   /** Reads the configuration again. A bad one changes nothing and is explained in the log. */

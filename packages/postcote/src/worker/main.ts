@@ -16,6 +16,8 @@ let opened: OpenedLog | undefined;
 let worker: UserWorker | undefined;
 
 function leave(status: number): void {
+  // After a fault the files are compared anew.
+  if (status === 0) worker?.save();
   opened?.flush();
   process.exit(status);
 }
@@ -42,6 +44,7 @@ process.on('message', (message: SupervisorToWorker, socket: Socket | undefined) 
       worker = new UserWorker({
         account: message.account,
         settings: message.settings,
+        indexFolder: message.indexFolder,
         log: opened.log,
         onIdle: (connections) => tell({ type: 'idle', connections }),
         onAsleep: (session, socket) =>

@@ -10,6 +10,11 @@ export interface WorkerSettings {
     readonly layout: 'fs' | 'maildir++';
     /** Mailbox name → RFC 6154 use. */
     readonly specialUse: readonly (readonly [name: string, use: string])[];
+    /**
+     * Where the index is kept: a template of a path (INDEX= of mail_location), `MEMORY` for nowhere, '' for the folder that
+     * the supervisor makes.
+     */
+    readonly index: string;
     /** Milliseconds to wait for another program's lock; 0 for the default. */
     readonly lockTimeout: number;
   };

@@ -29,6 +29,8 @@ import type { WorkerSettings } from './settings.ts';
 export interface UserWorkerOptions {
   readonly account: Account;
   readonly settings: WorkerSettings;
+  /** For the index, where the settings name no other place. */
+  readonly indexFolder: string | undefined;
   readonly log: Log;
   /** Nothing was served for a while since the `connections`th connection came. */
   readonly onIdle: (connections: number) => void;
@@ -325,9 +327,24 @@ export class UserWorker {
       layout: mail.layout,
       specialUse: new Map(mail.specialUse),
       log: this.#options.log,
+      ...this.#index(),
       ...(mail.lockTimeout === 0 ? {} : { lockTimeoutMs: mail.lockTimeout }),
     });
     return this.#store;
+  }
+
+  /** DOVECOT: INDEX=MEMORY keeps nothing; a path gets a folder of ours, beside those that Dovecot names after mailboxes. */
+  #index(): { readonly index?: string } {
+    const { settings, indexFolder } = this.#options;
+    const { index } = settings.mail;
+    if (index.toUpperCase() === 'MEMORY') return {};
+    if (index !== '') return { index: `${this.#expand(index)}/.postcote-index` };
+    return indexFolder === undefined ? {} : { index: indexFolder };
+  }
+
+  /** What was learned of the mail is kept for the worker after this one. */
+  save(): void {
+    this.#store?.save();
   }
 
   /** The store itself where both settings mean one folder, so that open sessions hear of the mail at once. */
