@@ -306,8 +306,9 @@ export class ClientSession {
       return { permanent: true, dsn: '5.3.4', text };
     }
     const named = [message.sender, ...message.recipients.map(({ address }) => address)];
-    // An address that would end its command early is nobody's.
-    if (named.some((address) => /[\0-\x1f\x7f]/.test(address)))
+    const told = message.recipients.flatMap(({ originalRecipient }) => originalRecipient ?? []);
+    // What would end its command early is nobody's address.
+    if (named.concat(told).some((address) => /[\0-\x1f\x7f]/.test(address)))
       return { permanent: true, dsn: '5.1.3', text: 'bad address syntax' };
     if (!this.#features.has('SMTPUTF8') && named.some((address) => /[^\0-\x7f]/.test(address)))
       return this.#noUtf8();
