@@ -57,6 +57,11 @@ export class FolderMemory {
     this.#journal = new JournalFile(index, index.file(key, 'state'));
   }
 
+  /** Whether what is told now will be known later. */
+  get works(): boolean {
+    return !this.#journal.givenUp;
+  }
+
   /** Structures of messages; undefined before the folder has an identity. */
   get parts(): PartsFile | undefined {
     return this.#parts;

@@ -99,6 +99,10 @@ export class MaildirFolder {
     });
   }
 
+  get keepsModseqs(): boolean {
+    return this.#memory?.works === true;
+  }
+
   get watchPaths(): readonly string[] {
     return [`${this.path}/new`, `${this.path}/cur`];
   }

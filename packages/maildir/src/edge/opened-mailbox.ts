@@ -111,6 +111,10 @@ export class OpenedMailbox implements Mailbox {
     return this.#folder.expungedSince(modseq);
   }
 
+  get keepsModseqs(): boolean {
+    return this.#folder.keepsModseqs;
+  }
+
   get watchPaths(): readonly string[] {
     return this.#folder.watchPaths;
   }
