@@ -43,6 +43,16 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     relay_domains relay_recipient_maps show_user_unknown_table_name virtual_alias_address_length_limit
     virtual_alias_domains virtual_alias_expansion_limit virtual_alias_maps virtual_alias_recursion_limit
     virtual_mailbox_domains virtual_mailbox_maps`,
+  verification: `address_verify_cache_cleanup_interval address_verify_default_transport
+    address_verify_local_transport address_verify_negative_cache address_verify_negative_expire_time
+    address_verify_negative_refresh_time address_verify_pending_request_limit address_verify_poll_count
+    address_verify_poll_delay address_verify_positive_expire_time address_verify_positive_refresh_time
+    address_verify_relay_transport address_verify_relayhost address_verify_sender
+    address_verify_sender_dependent_default_transport_maps address_verify_sender_dependent_relayhost_maps
+    address_verify_sender_ttl address_verify_transport_maps address_verify_virtual_transport
+    unverified_recipient_defer_code unverified_recipient_reject_code unverified_recipient_reject_reason
+    unverified_recipient_tempfail_action unverified_sender_defer_code unverified_sender_reject_code
+    unverified_sender_reject_reason unverified_sender_tempfail_action`,
   commands: `fast_flush_domains authorized_flush_users authorized_mailq_users authorized_submit_users`,
   delivery: `home_mailbox local_transport mailbox_transport`,
   sending: `default_transport proxy_interfaces relay_transport relayhost sender_dependent_default_transport_maps
@@ -112,6 +122,10 @@ const GROUPS: readonly Group[] = [
     message:
       'content checks are not made yet, and mail would come in unchecked; remove this line to run without',
     mustRefuse: true,
+  },
+  {
+    names: /^address_verify_map$/,
+    message: 'what probes found out is kept in the data folder',
   },
   {
     names: /^smtpd_tls_chain_files$/,

@@ -15,6 +15,8 @@ import { type Queue, openQueue } from '@postcote/queue/edge';
 import {
   AcceptError,
   ClientLimits,
+  type EnvelopeMailbox,
+  type RecipientVerdict,
   type MessageQueue,
   SUPPORTED_RESTRICTIONS,
   type SmtpSettings,
@@ -41,6 +43,8 @@ import { queueSettingsOf } from './queue-settings.ts';
 import { readSendServices, transportRulesOf } from './send-services.ts';
 import { smtpSettingsOf } from './smtp-settings.ts';
 import { ExchangeableTls } from './tls.ts';
+import { openVerification } from './verify/open-verification.ts';
+import { isVerifySender } from './verify/verify-sender.ts';
 
 type Start = Extract<SupervisorToFront, { type: 'start' }>;
 
@@ -53,6 +57,8 @@ interface Settled {
   readonly configuration: LoadedConfiguration;
   readonly addresses: Addresses;
   readonly routing: Routing;
+  /** How probes of addresses go. */
+  readonly verifyRouting: Routing;
   readonly services: ReadonlyMap<string, SendService>;
   readonly own: ReadonlySet<string>;
   readonly smtp: ReadonlyMap<string, SmtpSettings>;
@@ -188,6 +194,11 @@ export class Front {
         rules: transportRulesOf(configuration),
         mailboxTransport: mailboxTransport(postfix),
       },
+      verifyRouting: {
+        addresses,
+        rules: transportRulesOf(configuration, 'address_verify_'),
+        mailboxTransport: mailboxTransport(postfix, 'address_verify_local_transport'),
+      },
       services: readSendServices(configuration, given),
       own,
       smtp,
@@ -242,6 +253,14 @@ export class Front {
     const mail = queueEntrance(queue);
     // Counted by service and address, for all listeners together.
     const limits = new ClientLimits(() => performance.now());
+    const verifier = openVerification({
+      folder: queueDirectory,
+      log: this.#log,
+      sender,
+      service: (transport) => this.#settled.services.get(transport),
+      postfix: () => this.#settled.configuration.postfix,
+      routing: () => this.#settled.verifyRouting,
+    });
     const sites = new FastFlush(queue, (domain) => this.#mayFlush(domain), this.#log);
     for (const listener of listeners) {
       if (listener.protocol !== 'smtp') {
@@ -257,6 +276,7 @@ export class Front {
         ports: {
           dns,
           sites,
+          verifier,
           login: (request) => askLogin(authSocket, request),
           sasl: {
             // DOVECOT: Postfix offers what its auth socket offers.
@@ -265,7 +285,7 @@ export class Front {
           },
           addresses: {
             classify: (mailbox) => this.#settled.addresses.classify(mailbox),
-            verify: (mailbox) => this.#settled.addresses.verify(mailbox),
+            verify: (mailbox) => this.#verifyRecipient(mailbox),
           },
           queue: mail,
           limits,
@@ -316,6 +336,15 @@ export class Front {
     };
   }
 
+  /** Servers that are asked by a probe of ours may ask back. */
+  async #verifyRecipient(mailbox: EnvelopeMailbox): Promise<RecipientVerdict> {
+    const { postfix } = this.#settled.configuration;
+    const address = `${mailbox.local}@${mailbox.domain ?? postfix.string('myorigin')}`;
+    return isVerifySender(postfix, address, Date.now())
+      ? { kind: 'known', class: 'local' }
+      : await this.#settled.addresses.verify(mailbox);
+  }
+
   #mayFlush(domain: string): boolean | Promise<boolean> {
     const { postfix, tables } = this.#settled.configuration;
     return tables.matchList(postfix, 'fast_flush_domains').matches({ name: domain });
@@ -339,8 +368,11 @@ export class Front {
 }
 
 /** POSTFIX: local mail goes where local_transport says, and from local(8) on where mailbox_transport says. */
-function mailboxTransport(postfix: LoadedConfiguration['postfix']): string {
-  const local = postfix.string('local_transport');
+function mailboxTransport(
+  postfix: LoadedConfiguration['postfix'],
+  parameter: 'local_transport' | 'address_verify_local_transport' = 'local_transport',
+): string {
+  const local = postfix.string(parameter);
   return /^local(:|$)/.test(local) ? postfix.string('mailbox_transport') : local;
 }
 

@@ -201,16 +201,21 @@ function clientTlsLevel(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): TlsLevel
   return s.bool(`${protocol}_use_tls`) ? 'may' : 'none';
 }
 
-export function transportRulesOf({ postfix: s, tables }: LoadedConfiguration): TransportRules {
-  const table = (name: string): TransportTable | undefined => openMaps(s, tables, name);
+/** `address_verify_`: those by which probes are routed. */
+export function transportRulesOf(
+  { postfix: s, tables }: LoadedConfiguration,
+  prefix: '' | 'address_verify_' = '',
+): TransportRules {
+  const table = (name: string): TransportTable | undefined => openMaps(s, tables, prefix + name);
+  const text = (name: string): string => s.string(prefix + name);
   const transportMaps = table('transport_maps');
   const senderRelayhosts = table('sender_dependent_relayhost_maps');
   const senderTransports = table('sender_dependent_default_transport_maps');
   return {
-    relayhost: s.string('relayhost'),
-    defaultTransport: s.string('default_transport'),
-    relayTransport: s.string('relay_transport'),
-    virtualTransport: s.string('virtual_transport'),
+    relayhost: text('relayhost'),
+    defaultTransport: text('default_transport'),
+    relayTransport: text('relay_transport'),
+    virtualTransport: text('virtual_transport'),
     recipientDelimiter: s.string('recipient_delimiter'),
     ...(transportMaps === undefined ? {} : { transportMaps }),
     ...(senderRelayhosts === undefined ? {} : { senderDependentRelayhostMaps: senderRelayhosts }),

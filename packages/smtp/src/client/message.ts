@@ -25,6 +25,8 @@ export interface OutboundMessage {
   readonly ret?: 'FULL' | 'HDRS';
   /** Decoded. */
   readonly envelopeId?: string;
+  /** Nothing is to be sent: only whether it would be taken is asked. */
+  readonly probe?: true;
   /** Throws when the octets cannot be read. */
   open(): Promise<OutboundBody>;
 }

@@ -333,7 +333,8 @@ export class ClientSession {
     const mailPhase = { name: 'sending MAIL FROM', timeout: timeouts.mail };
     const rcptPhase = { name: 'sending RCPT TO', timeout: timeouts.rcpt };
     const dataPhase = { name: 'sending DATA command', timeout: timeouts.dataInit };
-    const pipelined = this.#features.has('PIPELINING');
+    // POSTFIX: a probe ends before DATA, and so cannot be pipelined.
+    const pipelined = this.#features.has('PIPELINING') && message.probe !== true;
     const ask = (line: string, phase: Phase): Promise<ServerReply> =>
       pipelined ? this.#read(phase) : this.#command(line, phase);
 
@@ -351,7 +352,10 @@ export class ClientSession {
       if (refusal !== undefined && !pipelined) break;
       const reply = await ask(this.#rcptLine(recipient), rcptPhase);
       if (refusal !== undefined) continue;
-      if (reply.code < 300) taken.push(recipient);
+      if (reply.code < 300) {
+        taken.push(recipient);
+        if (message.probe === true) results.set(recipient.index, accepted(recipient, reply));
+      }
       // RFC 5321 §4.5.3.1.10: a 552 to RCPT means too many recipients: the next try brings the rest.
       else {
         const failure = refusedBy(hostName, reply, 'RCPT TO command');
@@ -362,7 +366,7 @@ export class ClientSession {
         );
       }
     }
-    if (taken.length === 0 && !pipelined) {
+    if ((taken.length === 0 && !pipelined) || message.probe === true) {
       await this.#reset();
       if (refusal !== undefined) this.#refuseAll(recipients, refusal, results);
       return;
@@ -537,4 +541,9 @@ async function hasUtf8Header(body: OutboundBody): Promise<boolean> {
     tail = text.slice(-3);
   }
   return false;
+}
+
+/** A recipient that would be taken. */
+function accepted({ index }: OutboundRecipient, reply: ServerReply): SendResult {
+  return { index, status: 'sent', dsn: reply.status ?? '2.1.5', text: showReply(reply) };
 }
