@@ -87,13 +87,16 @@ const VARIABLES = { hostname: HOSTNAME, domain: 'example.com' };
 export interface WorldOptions {
   readonly settings?: Settings;
   readonly ports?: ServicePorts;
+  /** Further rows of master.cf. */
+  readonly extraMaster?: readonly string[];
 }
 
 export async function startReal(bed: TestBed, options: WorldOptions = {}): Promise<World> {
   const ports = options.ports ?? (await choosePorts());
   const folder = bed.newFolder('real');
   const settings = options.settings ?? NO_SETTINGS;
-  const common = { folder, ports, certificate: bed.certificate, settings };
+  const extraMaster = options.extraMaster ?? [];
+  const common = { folder, ports, certificate: bed.certificate, settings, extraMaster };
   // Dovecot first: a Postfix that finds no auth socket is throttled for half a minute.
   const dovecot = await startRealDovecot(common);
   try {
@@ -134,6 +137,7 @@ export async function startOurs(
     ports,
     certificate: bed.certificate,
     settings,
+    extraMaster: options.extraMaster ?? [],
     authSocket: postfixAuthSocket(folder),
   });
   const dataDir = options.dataDir ?? path.join(folder, 'data');

@@ -37,6 +37,9 @@ export function prober(ports: ProbePorts): (address: string) => Promise<ProbeRes
 async function probe(ports: ProbePorts, address: string): Promise<ProbeResult> {
   const id = `V${(++counter).toString(36).toUpperCase().padStart(9, '0')}`;
   const started = performance.now();
+  // Mail to it is taken for those who ask back, and nobody reads it.
+  if (address.toLowerCase() === ports.verifySender().toLowerCase())
+    return { status: 'deliverable', text: 'delivers to nobody' };
   const resolution = await ports.resolve(address, ports.verifySender());
   if (resolution.kind === 'loop') return { status: 'undeliverable', text: resolution.reason };
   if (resolution.kind === 'unavailable') return { status: 'deferred', text: resolution.reason };
