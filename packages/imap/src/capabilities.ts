@@ -25,8 +25,14 @@ export const CAPABILITIES: readonly string[] = [
   'CONTEXT=SEARCH',
   'LIST-STATUS',
   'MOVE',
+  'SNIPPET=FUZZY',
+  'PREVIEW=FUZZY',
+  'PREVIEW',
+  'STATUS=SIZE',
+  'SAVEDATE',
   'LITERAL+',
   'SPECIAL-USE',
+  'OBJECTID',
 ];
 
 export interface LoginOffer {

@@ -23,6 +23,7 @@ export interface MemoryMessage {
   readonly content: Buffer;
   readonly flags: FlagSet;
   readonly internalDate: Date;
+  readonly saveDate: Date;
   readonly guid: string;
   readonly pop3Uidl?: string;
   readonly pop3Order?: number;
@@ -337,7 +338,9 @@ class OpenedMemoryMailbox implements Mailbox {
       const record = byUid.get(uid);
       if (!message || !record) continue;
       source.push(uid);
-      copies.push(folder.add({ ...message, flags: folder.fitting(record.flags) }, true));
+      copies.push(
+        folder.add({ ...message, flags: folder.fitting(record.flags), saveDate: this.#world.now() }, true),
+      );
     }
     return { uidValidity: folder.uidValidity, source, target: copies };
   }
@@ -352,6 +355,7 @@ class MemoryHandle implements MessageHandle {
   readonly #folder: MemoryFolder;
   readonly #content: Buffer;
   readonly #date: Date;
+  readonly #saveDate: Date;
   readonly #parse: (message: Buffer) => MessageStructure;
 
   constructor(
@@ -363,6 +367,7 @@ class MemoryHandle implements MessageHandle {
     this.#folder = folder;
     this.#content = message.content;
     this.#date = message.internalDate;
+    this.#saveDate = message.saveDate;
     this.#parse = parse;
     this.uid = uid;
     this.guid = message.guid;
@@ -374,6 +379,11 @@ class MemoryHandle implements MessageHandle {
   size(): number {
     this.#alive();
     return this.#content.length;
+  }
+
+  saveDate(): Date {
+    this.#alive();
+    return this.#saveDate;
   }
 
   internalDate(): Date {

@@ -230,7 +230,8 @@ class Store implements MemoryStore, MemoryWorld {
         this.charge(content.length);
         folder.checkKeywords(flags);
         const internalDate = options.internalDate ?? this.now();
-        const uid = folder.add({ content: withCrlf(content), flags, internalDate, guid: this.#guid() }, true);
+        const message = { content: withCrlf(content), flags, internalDate, guid: this.#guid() };
+        const uid = folder.add({ ...message, saveDate: this.now() }, true);
         return { uidValidity: folder.uidValidity, uid };
       },
       abort: async () => {
@@ -264,6 +265,7 @@ class Store implements MemoryStore, MemoryWorld {
       content: withCrlf(content),
       flags: storableFlags(seed.flags ?? []),
       internalDate: seed.internalDate ?? this.now(),
+      saveDate: this.now(),
       guid: this.#guid(),
       ...(seed.pop3Uidl === undefined ? {} : { pop3Uidl: seed.pop3Uidl }),
       ...(seed.pop3Order === undefined ? {} : { pop3Order: seed.pop3Order }),

@@ -20,7 +20,7 @@ export {
 } from './mime-fields.ts';
 export { decodeExtendedValue, decodeParameter } from './parameters.ts';
 export { decodeCharset, isKnownCharset } from './charset.ts';
-export { decodeTransferEncoding } from './transfer-encoding.ts';
+export { decodeTransferEncoding, safeCut } from './transfer-encoding.ts';
 export { decodeWords } from './encoded-word.ts';
 export { type HeaderDate, parseDate } from './date.ts';
 export { parseMessageIds } from './message-id.ts';

@@ -7,7 +7,32 @@ import type { SequenceSet } from './sequence-set.ts';
 /** Whether numbers are message sequence numbers or UIDs. */
 export type Numbering = 'sequence' | 'uid';
 
-export type StatusItem = 'MESSAGES' | 'RECENT' | 'UIDNEXT' | 'UIDVALIDITY' | 'UNSEEN';
+export type StatusItem =
+  | 'MESSAGES'
+  | 'RECENT'
+  | 'UIDNEXT'
+  | 'UIDVALIDITY'
+  | 'UNSEEN'
+  /** RFC 7162. */
+  | 'HIGHESTMODSEQ'
+  /** RFC 8438. */
+  | 'SIZE'
+  /** RFC 9051, RFC 9208. */
+  | 'DELETED'
+  /** RFC 8474. */
+  | 'MAILBOXID'
+  /** RFC 7889. */
+  | 'APPENDLIMIT';
+
+/** RFC 7162 §3.2.5: what a client knows of a mailbox from before. */
+export interface QresyncParameters {
+  readonly uidValidity: number;
+  readonly modseq: number;
+  /** UIDs the client knows; undefined: all it may have known. */
+  readonly knownUids?: SequenceSet;
+  /** Numbers and UIDs that belonged together, in pairs. */
+  readonly matches?: { readonly numbers: SequenceSet; readonly uids: SequenceSet };
+}
 
 /** LIST with RFC 5258's, RFC 5819's and RFC 6154's options; plain LIST has none of them. */
 export interface ListCommand {
@@ -29,7 +54,13 @@ export type Command =
   | { readonly kind: 'enable'; readonly names: readonly string[] }
   | { readonly kind: 'login'; readonly user: string; readonly password: string }
   | { readonly kind: 'authenticate'; readonly mechanism: string; readonly initial?: string }
-  | { readonly kind: 'select'; readonly mailbox: string; readonly readOnly: boolean }
+  | {
+      readonly kind: 'select';
+      readonly mailbox: string;
+      readonly readOnly: boolean;
+      readonly condstore: boolean;
+      readonly qresync?: QresyncParameters;
+    }
   | { readonly kind: 'create' | 'delete' | 'subscribe' | 'unsubscribe'; readonly mailbox: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | ListCommand
@@ -40,6 +71,10 @@ export type Command =
       readonly numbering: Numbering;
       readonly set: SequenceSet;
       readonly items: readonly FetchItem[];
+      /** RFC 7162 §3.1.4.1. */
+      readonly changedSince?: number;
+      /** RFC 7162 §3.2.6. */
+      readonly vanished?: true;
     }
   | {
       readonly kind: 'store';
@@ -48,6 +83,8 @@ export type Command =
       readonly mode: 'add' | 'remove' | 'replace';
       readonly silent: boolean;
       readonly flags: readonly string[];
+      /** RFC 7162 §3.1.3. */
+      readonly unchangedSince?: number;
     }
   | {
       readonly kind: 'search';

@@ -1,4 +1,4 @@
-// What FETCH may ask for, and what a section's name is in the response (RFC 3501 §6.4.5).
+// What FETCH may ask for, and what a section's name is in the response (RFC 3501 §6.4.5, RFC 3516 and others).
 
 /** RFC 3501 `section`: which part, and what of it. */
 export interface Section {
@@ -17,6 +17,19 @@ export interface Partial {
 
 export type FetchItem =
   | { readonly kind: 'flags' | 'uid' | 'internalDate' | 'size' | 'modseq' }
+  /** RFC 8514, RFC 8474. */
+  | { readonly kind: 'saveDate' | 'emailId' | 'threadId' }
+  /** RFC 8970. DOVECOT: the forms of its drafts, with FUZZY and SNIPPET, too. */
+  | { readonly kind: 'preview'; readonly label: 'PREVIEW' | 'SNIPPET'; readonly fuzzy: boolean }
+  /** RFC 3516. */
+  | { readonly kind: 'binarySize'; readonly label: string; readonly part: readonly number[] }
+  | {
+      readonly kind: 'binary';
+      readonly peek: boolean;
+      readonly label: string;
+      readonly part: readonly number[];
+      readonly partial?: Partial;
+    }
   | { readonly kind: 'envelope' | 'body' | 'bodyStructure' }
   | {
       readonly kind: 'section';

@@ -13,7 +13,7 @@ export interface Status {
   readonly text: string;
 }
 
-export function ok(text: string, code?: string): Status {
+export function ok(text: string, code?: string | undefined): Status {
   return code === undefined ? { kind: 'OK', text } : { kind: 'OK', code, text };
 }
 

@@ -4,7 +4,15 @@
 import type { Numbering } from '../codec/command.ts';
 import type { FetchItem } from '../codec/fetch-item.ts';
 
-export type ShortItem = 'flags' | 'uid' | 'internalDate' | 'size' | 'modseq';
+export type ShortItem =
+  | 'flags'
+  | 'uid'
+  | 'internalDate'
+  | 'size'
+  | 'modseq'
+  | 'saveDate'
+  | 'emailId'
+  | 'threadId';
 export type LongItem = Exclude<FetchItem, { readonly kind: ShortItem }>;
 export type SectionItem = Extract<FetchItem, { readonly kind: 'section' }>;
 
@@ -21,9 +29,15 @@ export interface FetchPlan {
 
 export function planFetch(
   items: readonly FetchItem[],
-  options: { readonly numbering: Numbering; readonly readOnly: boolean },
+  options: {
+    readonly numbering: Numbering;
+    readonly readOnly: boolean;
+    /** RFC 7162 §3.1.4.1: CHANGEDSINCE asks for them too. */
+    readonly withModseq?: boolean;
+  },
 ): FetchPlan {
-  const short: ShortItem[] = options.numbering === 'uid' ? ['uid'] : [];
+  const { numbering, withModseq = false } = options;
+  const short: ShortItem[] = numbering === 'uid' ? ['uid'] : [];
   const long: LongItem[] = [];
   let setsSeen = false;
   for (const item of items) {
@@ -31,9 +45,10 @@ export function planFetch(
       if (!short.includes(item.kind)) short.push(item.kind);
     } else {
       long.push(item);
-      if (item.kind === 'section' && !item.peek) setsSeen = true;
+      if ((item.kind === 'section' || item.kind === 'binary') && !item.peek) setsSeen = true;
     }
   }
+  if (withModseq && !short.includes('modseq')) short.push('modseq');
   setsSeen = setsSeen && !options.readOnly;
   const flagsOnChange = setsSeen && !short.includes('flags');
   if (flagsOnChange) short.push('flags');
@@ -48,4 +63,13 @@ function isShort(item: FetchItem): item is Extract<FetchItem, { readonly kind: S
 }
 
 const READ_WHOLE: ReadonlySet<string> = new Set<SectionItem['section']['what']>(['all', 'text']);
-const SHORT: ReadonlySet<string> = new Set<ShortItem>(['flags', 'uid', 'internalDate', 'size', 'modseq']);
+const SHORT: ReadonlySet<string> = new Set<ShortItem>([
+  'flags',
+  'uid',
+  'internalDate',
+  'size',
+  'modseq',
+  'saveDate',
+  'emailId',
+  'threadId',
+]);

@@ -17,6 +17,7 @@ import type { GatheringWriter } from '@postcote/wire';
 import type { Numbering } from '../codec/command.ts';
 import { FLAG_ORDER, formatFlags } from '../codec/flags.ts';
 import {
+  formatNumbers,
   lowerBound as lowerBoundOf,
   type NumberRange,
   rangesOf,
@@ -35,6 +36,9 @@ export interface SyncOptions {
   readonly holdExpunges: boolean;
   /** FETCH responses carry the UID: after UID commands. */
   readonly withUid: boolean;
+  /** RFC 7162: FETCH responses carry the modification sequence; VANISHED stands for EXPUNGE. */
+  readonly condstore: boolean;
+  readonly qresync: boolean;
 }
 
 /** Plain JSON; see `ImapSessionState`. */
@@ -222,7 +226,8 @@ export class Selected {
       out.text(this.flagResponses());
     }
     for (const uid of diff.vanished) this.#recent.delete(uid);
-    for (const seq of diff.expunged) out.text(`* ${seq} EXPUNGE\r\n`);
+    if (!options.qresync) for (const seq of diff.expunged) out.text(`* ${seq} EXPUNGE\r\n`);
+    else if (diff.vanished.length > 0) out.text(`* VANISHED ${formatNumbers(diff.vanished)}\r\n`);
     if (diff.exists !== undefined) out.text(`* ${diff.exists} EXISTS\r\n`);
     const recent = this.recentCount;
     if (recent !== this.#recentShown || diff.exists !== undefined) {
@@ -230,11 +235,14 @@ export class Selected {
       out.text(`* ${recent} RECENT\r\n`);
     }
     for (const { seq, record } of diff.changed) {
-      if (this.#silenced.get(record.uid) === record.modseq) continue;
-      const uid = options.withUid ? `UID ${record.uid} ` : '';
-      out.text(
-        `* ${seq} FETCH (${uid}FLAGS (${formatFlags(record.flags, this.#recent.has(record.uid))}))\r\n`,
-      );
+      const silenced = this.#silenced.get(record.uid) === record.modseq;
+      // RFC 7162 §3.1.3: the sequence is told even where the flags need not be.
+      if (silenced && !options.condstore) continue;
+      const words: string[] = [];
+      if (options.withUid || options.qresync) words.push(`UID ${record.uid}`);
+      if (options.condstore) words.push(`MODSEQ (${record.modseq})`);
+      if (!silenced) words.push(`FLAGS (${formatFlags(record.flags, this.#recent.has(record.uid))})`);
+      out.text(`* ${seq} FETCH (${words.join(' ')})\r\n`);
     }
     this.#silenced.clear();
     return {

@@ -7,7 +7,7 @@ describe('ImapUserSession', () => {
   it('greets with the tagged answer of the login', () => {
     const client = new UserClient();
     client.session.start();
-    expect(client.host.take()).toMatch(/^L OK \[CAPABILITY IMAP4rev1 .*SPECIAL-USE\] Logged in\r\n$/);
+    expect(client.host.take()).toMatch(/^L OK \[CAPABILITY IMAP4rev1 .*SPECIAL-USE .*\] Logged in\r\n$/);
   });
 
   it.each([1, 3, Infinity])('selects, appends, fetches, in chunks of %s', async (chunk) => {
@@ -25,6 +25,8 @@ describe('ImapUserSession', () => {
       '* 1 RECENT',
       '* OK [UIDVALIDITY 1000] UIDs valid',
       '* OK [UIDNEXT 2] Predicted next UID',
+      '* OK [HIGHESTMODSEQ 2] Highest',
+      expect.stringMatching(/^\* OK \[MAILBOXID \(F[\w-]+\)\] /),
       'T OK [READ-WRITE] Select completed.',
     ]);
     expect(

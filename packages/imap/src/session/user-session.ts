@@ -328,6 +328,8 @@ export class ImapUserSession implements ProtocolSession {
       const news = await selected.sync(this.#out, {
         holdExpunges: row.sync === 'holdExpunges',
         withUid: verb.startsWith('UID '),
+        condstore: this.#core.enabled.has('CONDSTORE'),
+        qresync: this.#core.enabled.has('QRESYNC'),
       });
       if (news !== undefined && selected.contexts.size > 0)
         await selected.contexts.follow(this.#core, selected, news);

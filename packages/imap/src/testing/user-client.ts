@@ -109,7 +109,12 @@ export class UserClient {
 
   /** Puts the session away as JSON and takes it up again. */
   async sleepAndWake(): Promise<void> {
-    const state = await this.session.suspend();
+    // The session comes to rest a few turns after its answer.
+    let state = await this.session.suspend();
+    for (let turn = 0; state === undefined && turn < 50; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      state = await this.session.suspend();
+    }
     if (state === undefined) throw new Error('session cannot be put away now');
     this.wake(state);
     // Restoring opens the mailbox, which takes a turn or two.

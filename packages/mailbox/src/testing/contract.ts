@@ -105,6 +105,9 @@ function describeMessages(harness: () => StoreHarness): void {
     expect(await message.size()).toBe(MESSAGE.length);
     expect(await (message.exactSize?.() ?? message.size())).toBe(MESSAGE.length);
     expect((await message.internalDate()).getTime()).toBe(internalDate.getTime());
+    // It was saved later than it says.
+    const saved = await message.saveDate?.();
+    if (saved !== undefined) expect(saved.getTime()).toBeGreaterThan(internalDate.getTime());
     expect((await message.header()).toString()).toBe(MESSAGE.slice(0, MESSAGE.indexOf('line 1')));
     expect((await message.structure()).envelope.subject).toBe('one');
     expect((await message.envelope?.())?.subject ?? 'one').toBe('one');

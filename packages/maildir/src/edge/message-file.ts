@@ -58,6 +58,16 @@ export class MaildirMessage implements MessageHandle {
     return this.#entry.base;
   }
 
+  /**
+   * Names begin with the second in which the file came to be, here or in another program, and a copy or a moved message
+   * has a new one. DOVECOT: takes the time of the inode's last change, which a rename may move.
+   */
+  saveDate(): Date {
+    if (this.#entry.dead) throw this.#expunged();
+    const seconds = /^(\d{9,10})[._]/.exec(this.#entry.base)?.[1];
+    return new Date(seconds === undefined ? this.#stat().mtimeMs : Number(seconds) * 1000);
+  }
+
   size(): MaybePromise<number> {
     const entry = this.#entry;
     if (entry.crlfSize !== -1) return entry.crlfSize;

@@ -11,15 +11,16 @@ import {
   type StatusItem,
 } from '../command.ts';
 import { parseMailboxName } from './mailbox-name.ts';
+import { parseSelectParameters } from './select-parameters.ts';
 
 export function parseSelect(args: readonly Arg[], readOnly: boolean): Parsed<CommandOf<'select'>> {
   const cursor = new ArgCursor(args);
   const mailbox = parseMailboxName(cursor);
   if (!mailbox.ok) return mailbox;
-  // DOVECOT: what is no list is ignored. Parameters (RFC 4466) are those of extensions we do not announce.
-  const list = cursor.list();
-  if (list !== undefined && list.length > 0) return badArguments('Unknown SELECT parameter');
-  return parsed({ kind: 'select', mailbox: mailbox.value, readOnly });
+  // DOVECOT: what is no list is ignored.
+  const parameters = parseSelectParameters(cursor.list() ?? []);
+  if (!parameters.ok) return parameters;
+  return parsed({ kind: 'select', mailbox: mailbox.value, readOnly, ...parameters.value });
 }
 
 export function parseNamed(
@@ -44,6 +45,11 @@ const STATUS_ITEMS: ReadonlySet<string> = new Set<StatusItem>([
   'UIDNEXT',
   'UIDVALIDITY',
   'UNSEEN',
+  'HIGHESTMODSEQ',
+  'SIZE',
+  'DELETED',
+  'MAILBOXID',
+  'APPENDLIMIT',
 ]);
 
 export function parseStatus(args: readonly Arg[]): Parsed<CommandOf<'status'>> {

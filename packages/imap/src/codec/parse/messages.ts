@@ -11,6 +11,7 @@ import {
 } from '../command.ts';
 import { parseDateTime } from '../dates.ts';
 import { parseFlags } from '../flags.ts';
+import { parseModseq } from '../modseq.ts';
 import { parseMailboxName } from './mailbox-name.ts';
 import { parseSet } from './set.ts';
 
@@ -30,15 +31,28 @@ export function parseStore(args: readonly Arg[], numbering: Numbering): Parsed<C
   const cursor = new ArgCursor(args);
   const set = parseSet(cursor, numbering);
   if (!set.ok) return set;
+  const modifiers = cursor.list();
+  const unchangedSince = modifiers === undefined ? parsed(undefined) : parseUnchangedSince(modifiers);
+  if (!unchangedSince.ok) return unchangedSince;
   const mode = STORE_MODES.get(cursor.word() ?? '');
   if (mode === undefined) return badArguments();
   // RFC 3501: a list, or flags without parentheses.
-  const rest = args.slice(2);
+  const rest = args.slice(modifiers === undefined ? 2 : 3);
   const list = rest[0]?.kind === 'list' && rest.length === 1 ? rest[0].items : rest;
   const flags = parseFlags(list);
   if (!flags.ok) return badArguments(flags.text);
   if (rest.length === 0) return badArguments('Missing flags');
-  return parsed({ kind: 'store', numbering, set: set.value, ...mode, flags: flags.flags });
+  const condition = unchangedSince.value === undefined ? {} : { unchangedSince: unchangedSince.value };
+  return parsed({ kind: 'store', numbering, set: set.value, ...mode, flags: flags.flags, ...condition });
+}
+
+/** RFC 7162 §3.1.3: `"(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")"`. */
+function parseUnchangedSince(list: readonly Arg[]): Parsed<number> {
+  const cursor = new ArgCursor(list);
+  if (cursor.word() !== 'UNCHANGEDSINCE') return badArguments('Unknown STORE modifier');
+  const modseq = parseModseq(argText(cursor.take()) ?? '', 0);
+  if (modseq === undefined || !cursor.atEnd) return badArguments('Invalid modseq');
+  return parsed(modseq);
 }
 
 export function parseCopy(

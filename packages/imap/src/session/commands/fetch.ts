@@ -1,11 +1,13 @@
 // FETCH and UID FETCH: message after message, in batches, giving way to other sessions.
 
 import { MailboxError, type MaybePromise, type MessageHandle } from '@postcote/mailbox';
-import { bad, ok } from '../../codec/response.ts';
+import { bad, no, ok } from '../../codec/response.ts';
+import { decodedPieces, UnknownEncoding } from '../../fetch/binary.ts';
 import { planFetch } from '../../fetch/fetch-plan.ts';
 import { fetchMessage, type FetchSettings, type Piece } from '../../fetch/message-response.ts';
 import { type CommandRow, done, type SessionCore } from '../core.ts';
 import type { Selected } from '../selected.ts';
+import { formatVanishedEarlier } from '../resync.ts';
 import { NO_MAILBOX } from './messages.ts';
 
 /** The promised octets of a literal could not be delivered: only closing the connection is left. */
@@ -18,6 +20,7 @@ class Abandoned extends Error {
   override readonly name = 'Abandoned';
 }
 
+const EMPTY = Buffer.alloc(0);
 /** Messages marked `\Seen` in one go. */
 const SEEN_BATCH = 200;
 
@@ -26,35 +29,49 @@ export const FETCH: CommandRow<'fetch'> = {
   needsMailbox: true,
   sync: 'holdExpunges',
   refresh: false,
-  async run(core, { set, numbering, items }) {
+  async run(core, command) {
+    const { set, numbering, items, changedSince } = command;
     const { selected } = core;
     if (selected === undefined) return NO_MAILBOX;
+    if (command.vanished === true && !core.enabled.has('QRESYNC'))
+      return done(bad('Error in IMAP command UID FETCH: QRESYNC not enabled'));
     const ranges = selected.resolve(set, numbering);
     if (ranges === undefined) return done(bad('Error in IMAP command FETCH: Invalid messageset'));
-    const plan = planFetch(items, { numbering, readOnly: selected.readOnly });
+    const withModseq = changedSince !== undefined;
+    if (withModseq || items.some(({ kind }) => kind === 'modseq')) core.enableCondstore();
+    if (command.vanished === true && changedSince !== undefined)
+      core.out.text(formatVanishedEarlier(selected, { since: changedSince, asked: set }));
+    const plan = planFetch(items, { numbering, readOnly: selected.readOnly, withModseq });
     const settings: FetchSettings = { plan, zone: core.settings.zone, counters: core.counters };
     const seen = new SeenMarker(selected);
     let missing = false;
+    let unknownEncoding = false;
     try {
       for (const { first, last } of ranges) {
         for (let index = first; index <= last && !core.over; index++) {
           if (core.shouldBreathe) await core.breathe();
+          if (changedSince !== undefined) {
+            const record = selected.record(selected.uids[index] as number, index);
+            if (record !== undefined && record.modseq <= changedSince) continue;
+          }
           const telling = fetchOne(core, { selected, index, settings });
           const told = telling instanceof Promise ? await telling : telling;
           if (told === 'missing') missing = true;
+          else if (told === 'unknownEncoding') unknownEncoding = true;
           else if (plan.setsSeen && told === 'unseen') await seen.add(selected.uids[index] as number);
         }
       }
     } finally {
       await seen.flush();
     }
+    if (unknownEncoding) return done(no('Unknown Content-Transfer-Encoding.', 'UNKNOWN-CTE'));
     return done(
       missing ? ok('Some messages were already expunged.', 'EXPUNGEISSUED') : ok('Fetch completed.'),
     );
   },
 };
 
-type Told = 'missing' | 'seen' | 'unseen';
+type Told = 'missing' | 'seen' | 'unseen' | 'unknownEncoding';
 
 function fetchOne(
   core: SessionCore,
@@ -74,6 +91,7 @@ function fetchOne(
   };
   const failed = (error: unknown): Told => {
     if (error instanceof Abandoned) return 'seen';
+    if (error instanceof UnknownEncoding && !begun) return 'unknownEncoding';
     if (begun && !(error instanceof BrokenLiteral))
       throw new BrokenLiteral('message changed while sent', { cause: error });
     if (error instanceof MailboxError && error.code === 'expunged') return 'missing';
@@ -94,21 +112,26 @@ function giveAway(core: SessionCore, handle: MessageHandle, pieces: readonly Pie
     if (typeof piece === 'string') core.out.text(piece);
     else if (Buffer.isBuffer(piece)) core.out.bytes(piece);
     else {
-      const { range } = piece;
-      return streamRange(core, handle.stream(range), range.end - range.start).then(() =>
-        giveAway(core, handle, pieces.slice(at + 1)),
-      );
+      return stream(core, handle, piece).then(() => giveAway(core, handle, pieces.slice(at + 1)));
     }
   }
   return core.shouldBreathe ? core.breathe() : undefined;
 }
 
-async function streamRange(core: SessionCore, stream: AsyncIterable<Buffer>, length: number): Promise<void> {
-  let left = length;
+async function stream(
+  core: SessionCore,
+  handle: MessageHandle,
+  { range, encoding, part }: Exclude<Piece, string | Buffer>,
+): Promise<void> {
+  const source = encoding === undefined ? handle.stream(range) : decodedPieces(handle, { range, encoding });
+  let skip = part?.start ?? 0;
+  let left = part === undefined ? range.end - range.start : part.end - part.start;
   try {
-    for await (const chunk of stream) {
+    for await (const whole of source) {
       if (core.over) return;
-      core.out.bytes(chunk.length > left ? chunk.subarray(0, left) : chunk);
+      const chunk = skip >= whole.length ? EMPTY : whole.subarray(skip, skip + left);
+      skip = Math.max(0, skip - whole.length);
+      if (chunk.length > 0) core.out.bytes(chunk);
       left -= chunk.length;
       if (core.shouldBreathe) await core.breathe();
       if (left <= 0) return;

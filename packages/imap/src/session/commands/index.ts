@@ -7,8 +7,9 @@ import { LIST, LSUB } from './list.ts';
 import { CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE } from './mailboxes.ts';
 import { COPY, EXPUNGE, STORE } from './messages.ts';
 import { CANCELUPDATE, SEARCH } from './search.ts';
-import { CHECK, CLOSE, SELECT, STATUS, UNSELECT } from './select.ts';
+import { CHECK, CLOSE, SELECT, UNSELECT } from './select.ts';
 import { THREAD } from './thread.ts';
+import { STATUS } from './status.ts';
 import { CAPABILITY, ENABLE, ID, IDLE, LOGOUT, NAMESPACE, NOOP } from './session.ts';
 
 /** A row as the session sees it: any command of its kinds. */

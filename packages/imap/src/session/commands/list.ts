@@ -6,7 +6,7 @@ import type { ListCommand } from '../../codec/command.ts';
 import { formatAstring, ok } from '../../codec/response.ts';
 import { type CommandRow, done, type SessionCore } from '../core.ts';
 import { ListPattern } from '../list-pattern.ts';
-import { formatStatusResponse } from './select.ts';
+import { statusResponse } from './status.ts';
 
 export const LIST: CommandRow<'list'> = {
   kinds: ['list'],
@@ -50,8 +50,7 @@ async function listOne(core: SessionCore, { command, entry, parents }: ListOne):
   core.out.text(`* LIST (${attributes(entry, command)}) "/" ${formatAstring(entry.name)}${info}\r\n`);
   if (command.status.length === 0 || !entry.selectable || !entry.exists) return;
   try {
-    const status = await core.store.status(entry.name);
-    core.out.text(formatStatusResponse(entry.name, { status, items: command.status }));
+    core.out.text(await statusResponse(core, entry.name, command.status));
   } catch (error) {
     // RFC 5819 §2: a mailbox whose status cannot be had is listed without one.
     if (!(error instanceof MailboxError)) throw error;

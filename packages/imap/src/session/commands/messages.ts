@@ -1,9 +1,9 @@
 // STORE, COPY, MOVE, EXPUNGE (RFC 3501 §6.4, RFC 4315 UIDPLUS, RFC 6851 MOVE).
 
 import { type CopyResult, MailboxError } from '@postcote/mailbox';
-import { formatNumbers } from '../../codec/sequence-set.ts';
+import { formatNumbers, lowerBound } from '../../codec/sequence-set.ts';
 import { bad, no, ok } from '../../codec/response.ts';
-import { type CommandRow, done, type Outcome } from '../core.ts';
+import { type CommandRow, done, type Outcome, type SessionCore } from '../core.ts';
 import { missingMailbox } from '../mailbox-errors.ts';
 import { deletedUids } from './select.ts';
 
@@ -12,9 +12,10 @@ export const STORE: CommandRow<'store'> = {
   needsMailbox: true,
   sync: 'holdExpunges',
   refresh: false,
-  async run(core, { set, numbering, mode, silent, flags }) {
+  async run(core, { set, numbering, mode, silent, flags, unchangedSince }) {
     const { selected, counters } = core;
     if (selected === undefined) return NO_MAILBOX;
+    if (unchangedSince !== undefined) core.enableCondstore();
     // DOVECOT: says OK, and says that nothing happened.
     if (selected.readOnly) return done(ok('Store ignored with read-only mailbox.'));
     const ranges = selected.resolve(set, numbering);
@@ -22,10 +23,17 @@ export const STORE: CommandRow<'store'> = {
     const uids = selected.uidsOf(ranges);
     if (uids.length === 0) return done(ok('Store completed.'));
     const known = silent ? selected.known(uids) : [];
-    const result = await selected.mailbox.store(uids, { mode, flags });
+    const condition = unchangedSince === undefined ? {} : { unchangedSince };
+    const result = await selected.mailbox.store(uids, { mode, flags }, condition);
     if (silent) selected.silence(known);
     if (mode !== 'remove' && flags.includes('\\Deleted'))
-      counters.deleted += uids.length - result.expunged.length;
+      counters.deleted += uids.length - result.expunged.length - result.modified.length;
+    if (result.modified.length > 0) {
+      // RFC 7162 §3.1.3: those that somebody else changed first.
+      const sorted = [...result.modified].sort((a, b) => a - b);
+      const numbers = numbering === 'uid' ? sorted : sorted.map((uid) => lowerBound(selected.uids, uid) + 1);
+      return done(ok('Conditional store failed.', `MODIFIED ${formatNumbers(numbers)}`));
+    }
     if (result.expunged.length === 0) return done(ok('Store completed.'));
     return done(ok('Some messages were already expunged.', 'EXPUNGEISSUED'));
   },
@@ -47,9 +55,15 @@ export const EXPUNGE: CommandRow<'expunge'> = {
     }
     if (doomed.length > 0) await selected.mailbox.expunge(doomed);
     counters.expunged += doomed.length;
-    return done(ok('Expunge completed.'));
+    return done(ok('Expunge completed.', expungeModseq(core, doomed.length)));
   },
 };
+
+/** RFC 7162 §3.2.7: with QRESYNC the answer tells the sequence that the expunge had. */
+function expungeModseq(core: SessionCore, expunged: number): string | undefined {
+  if (expunged === 0 || !core.enabled.has('QRESYNC') || core.selected === undefined) return undefined;
+  return `HIGHESTMODSEQ ${core.selected.mailbox.highestModseq}`;
+}
 
 export const COPY: CommandRow<'copy' | 'move'> = {
   kinds: ['copy', 'move'],

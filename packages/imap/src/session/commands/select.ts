@@ -1,10 +1,11 @@
-// SELECT, EXAMINE, CLOSE, UNSELECT, CHECK, STATUS (RFC 3501 §6.3.1, §6.4, RFC 3691).
+// SELECT, EXAMINE, CLOSE, UNSELECT, CHECK (RFC 3501 §6.3.1, §6.4, RFC 3691, RFC 7162).
 
-import { MailboxError, type MailboxStatus } from '@postcote/mailbox';
-import type { StatusItem } from '../../codec/command.ts';
-import { formatAstring, no, ok } from '../../codec/response.ts';
+import { MailboxError } from '@postcote/mailbox';
+import { bad, no, ok } from '../../codec/response.ts';
 import { type CommandRow, done, type SessionCore } from '../core.ts';
 import { missingMailbox } from '../mailbox-errors.ts';
+import { mailboxId } from '../../fetch/object-id.ts';
+import { tellResync } from '../resync.ts';
 import type { Selected } from '../selected.ts';
 
 export const SELECT: CommandRow<'select'> = {
@@ -12,7 +13,10 @@ export const SELECT: CommandRow<'select'> = {
   needsMailbox: false,
   sync: 'none',
   refresh: false,
-  async run(core, { mailbox, readOnly }) {
+  async run(core, { mailbox, readOnly, condstore, qresync }) {
+    // RFC 7162 §3.2.5: only after ENABLE.
+    if (qresync !== undefined && !core.enabled.has('QRESYNC'))
+      return done(bad('Error in IMAP command SELECT: QRESYNC not enabled'));
     // RFC 3501 §6.3.1: the mailbox selected so far is given up even when this fails.
     if (core.selected !== undefined) {
       await core.deselect();
@@ -35,7 +39,10 @@ export const SELECT: CommandRow<'select'> = {
       await opened.close();
       throw error;
     }
+    // Without a word: the description tells.
+    if (condstore) core.enabled.add('CONDSTORE');
     describe(core, selected);
+    if (qresync?.uidValidity === selected.mailbox.uidValidity) await tellResync(core, selected, qresync);
     return done(readOnly ? ok('Examine completed.', 'READ-ONLY') : ok('Select completed.', 'READ-WRITE'));
   },
 };
@@ -49,6 +56,10 @@ function describe(core: SessionCore, selected: Selected): void {
   if (unseen !== -1) text += `* OK [UNSEEN ${unseen + 1}] First unseen.\r\n`;
   text += `* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`;
   text += `* OK [UIDNEXT ${mailbox.uidNext}] Predicted next UID\r\n`;
+  // RFC 7162 §3.1.2: what a store forgets when it closes is no use to the client.
+  if (mailbox.keepsModseqs === true) text += `* OK [HIGHESTMODSEQ ${mailbox.highestModseq}] Highest\r\n`;
+  else if (core.enabled.has('CONDSTORE')) text += '* OK [NOMODSEQ] No permanent mod-sequences\r\n';
+  text += `* OK [MAILBOXID (${mailboxId(mailbox)})] Mailbox id\r\n`;
   core.out.text(text);
 }
 
@@ -99,42 +110,3 @@ export const CHECK: CommandRow<'check'> = {
   refresh: true,
   run: () => done(ok('Check completed.')),
 };
-
-export const STATUS: CommandRow<'status'> = {
-  kinds: ['status'],
-  needsMailbox: false,
-  sync: 'none',
-  refresh: false,
-  async run({ store, out }, { mailbox, items }) {
-    if (mailbox === '') return done(no('Invalid mailbox name: Name is empty', 'CANNOT'));
-    let status: MailboxStatus;
-    try {
-      status = await store.status(mailbox);
-    } catch (error) {
-      if (error instanceof MailboxError && (error.code === 'nonexistent' || error.code === 'badName')) {
-        return done(missingMailbox(mailbox));
-      }
-      throw error;
-    }
-    out.text(formatStatusResponse(mailbox, { status, items }));
-    return done(ok('Status completed.'));
-  },
-};
-
-// DOVECOT: in this order, whatever the order asked.
-const STATUS_VALUES: readonly (readonly [StatusItem, (status: MailboxStatus) => number])[] = [
-  ['MESSAGES', (status) => status.messages],
-  ['RECENT', (status) => status.recent],
-  ['UIDNEXT', (status) => status.uidNext],
-  ['UIDVALIDITY', (status) => status.uidValidity],
-  ['UNSEEN', (status) => status.unseen],
-];
-
-export function formatStatusResponse(
-  name: string,
-  answer: { readonly status: MailboxStatus; readonly items: readonly StatusItem[] },
-): string {
-  const values = STATUS_VALUES.filter(([item]) => answer.items.includes(item));
-  const text = values.map(([item, value]) => `${item} ${value(answer.status)}`).join(' ');
-  return `* STATUS ${formatAstring(name)} (${text})\r\n`;
-}

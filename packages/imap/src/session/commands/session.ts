@@ -43,17 +43,21 @@ export const ID: CommandRow<'id'> = {
   },
 };
 
-/** Extensions that ENABLE switches on. None is announced yet; unknown ones are passed over (RFC 5161 §3.1). */
-const ENABLEABLE: ReadonlySet<string> = new Set();
+/** Extensions that ENABLE switches on; unknown ones are passed over (RFC 5161 §3.1). */
+const ENABLEABLE: ReadonlySet<string> = new Set(['CONDSTORE', 'QRESYNC']);
 
 export const ENABLE: CommandRow<'enable'> = {
   kinds: ['enable'],
   ...ANYWHERE,
   run(core, { names }) {
-    const fresh = names.filter((name) => ENABLEABLE.has(name) && !core.enabled.has(name));
-    for (const name of fresh) core.enabled.add(name);
-    // DOVECOT: nothing is said where nothing was switched on.
-    if (fresh.length > 0) core.out.text(`* ENABLED ${fresh.join(' ')}\r\n`);
+    const known = names.filter((name) => ENABLEABLE.has(name));
+    // DOVECOT: nothing is said where nothing was switched on; what was on already is named again.
+    if (known.length > 0) core.out.text(`* ENABLED ${known.join(' ')}\r\n`);
+    for (const name of known) {
+      // RFC 7162 §3.2.3: QRESYNC brings CONDSTORE.
+      if (name === 'CONDSTORE' || name === 'QRESYNC') core.enableCondstore();
+      core.enabled.add(name);
+    }
     return done(ok('Enabled.'));
   },
 };
