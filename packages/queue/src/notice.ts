@@ -182,7 +182,7 @@ function reportFields(facts: NoticeFacts, settings: NoticeSettings): string[] {
 
 /** RFC 3464 §2.3.3. */
 function successAction(result: DeliveryResult): string {
-  if (result.forwarded !== undefined) return 'expanded';
+  if (result.forwarded !== undefined || result.expanded === true) return 'expanded';
   return result.final === true ? ACTIONS.success : 'relayed';
 }
 

@@ -92,6 +92,8 @@ export interface DeliveryResult {
   readonly diagnostic?: string;
   /** The next host took NOTIFY over; absent for mail handed to a host that knows nothing of it, and for local mail. */
   readonly dsnPassedOn?: boolean;
+  /** It stands for others, which have rows of their own: RFC 3464's `expanded`. */
+  readonly expanded?: boolean;
   /** It reached its mailbox here: what NOTIFY=SUCCESS asks about. */
   readonly final?: boolean;
   /**

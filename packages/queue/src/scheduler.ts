@@ -18,6 +18,7 @@ import {
   recipientKey,
 } from './destinations.ts';
 import type { Destination, Notify, QueuedRecipient } from './envelope.ts';
+import { expandedResult, isExpanded } from './expanded.ts';
 import { formatDeliveryLine } from './log-lines.ts';
 import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock, ResolvedRecipient } from './ports.ts';
 import type { NoticeRecipient } from './notice.ts';
@@ -309,7 +310,8 @@ export class Scheduler {
         void this.#deliver(job);
         continue;
       }
-      this.#jobDone(job, results, 'postfix/error', this.#options.clock.now());
+      const program = isExpanded(job.destination) ? 'postfix/cleanup' : 'postfix/error';
+      this.#jobDone(job, results, program, this.#options.clock.now());
       if (++suspended < SUSPENDED_PER_TURN) continue;
       this.#pumpLater = true;
       this.#options.clock.after(0, () => {
@@ -323,6 +325,7 @@ export class Scheduler {
   #withoutTrying({ active, destination, recipients }: Job): DeliveryResult[] | undefined {
     const { clock, settings } = this.#options;
     const { deferTransports } = settings();
+    if (isExpanded(destination)) return recipients.map(({ index }) => expandedResult(index));
     const same = (dsn: string, text: string): DeliveryResult[] =>
       recipients.map(({ index }) => ({ index, status: 'deferred', dsn, text, relay: 'none' }));
     if (deferTransports.size > 0 && deferTransports.has(destination.transport) && !active.flushed)

@@ -58,7 +58,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   sending: `default_transport proxy_interfaces relay_transport relayhost sender_dependent_default_transport_maps
     sender_dependent_relayhost_maps smtp_discard_ehlo_keywords smtp_helo_name smtp_helo_timeout smtp_never_send_ehlo
     lmtp_discard_lhlo_keywords lmtp_lhlo_name lmtp_lhlo_timeout transport_maps virtual_transport
-    smtp_tls_dane_insecure_mx_policy tls_append_default_CA`,
+    best_mx_transport smtp_tls_dane_insecure_mx_policy tls_append_default_CA`,
   notices: `2bounce_notice_recipient bounce_notice_recipient bounce_queue_lifetime bounce_size_limit
     delay_notice_recipient delay_warning_time double_bounce_sender maximal_queue_lifetime notify_classes`,
   queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
@@ -82,7 +82,8 @@ const sendingTwins = `address_preference bind_address bind_address6 connect_time
   tls_secure_cert_match tls_security_level tls_servername tls_verify_cert_match tls_wrappermode
   dns_support_level tls_chain_files tls_ciphers tls_eccert_file tls_eckey_file tls_exclude_ciphers
   tls_fingerprint_cert_match tls_fingerprint_digest tls_force_insecure_host_tlsa_lookup tls_mandatory_ciphers
-  tls_mandatory_exclude_ciphers tls_mandatory_protocols tls_protocols tls_trust_anchor_file use_tls`;
+  tls_mandatory_exclude_ciphers tls_mandatory_protocols tls_protocols tls_trust_anchor_file use_tls
+  connection_cache_destinations delivery_status_filter host_lookup reply_filter`;
 
 export const honouredParameters: ReadonlySet<string> = new Set([
   ...Object.values(honouredByGroup).flatMap((names) => names.split(/\s+/)),
@@ -136,6 +137,10 @@ const GROUPS: readonly Group[] = [
   {
     names: /^(mailbox_size_limit|mail_spool_directory)$/,
     message: 'this concerns mbox files, which are not written',
+  },
+  {
+    names: /^(smtp|lmtp)_pix_workaround/,
+    message: 'faults of old PIX firewalls are not worked around',
   },
   {
     names: /^(smtp|lmtp)_(tls_session_cache|sasl_type|sasl_path)/,

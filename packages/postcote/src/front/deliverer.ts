@@ -4,6 +4,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deliverer, DeliveryJob, DeliveryResult, MessageBody, QueuedRecipient } from '@postcote/queue';
+import { parseTransport } from '@postcote/smtp';
 import { type MailSender, type SendService } from '@postcote/smtp/edge';
 import type { DeliveryClient, DeliveryOutcome } from '../delivery/client.ts';
 import { outboundMessage } from './outbound-message.ts';
@@ -60,12 +61,22 @@ export class FrontDeliverer implements Deliverer {
         text: `mail for ${nexthop} waits: there is no transport "${transport}" that this server can run`,
         relay: 'none',
       });
-    return await this.#outbound.sender.send({
+    const results = await this.#outbound.sender.send({
       message: outboundMessage(job),
       nexthop,
       service,
       moreWaiting: () => job.moreWaiting?.() === true,
     });
+    const { bestMxTransport } = service.settings;
+    if (bestMxTransport === '' || !results.every(({ bestMx }) => bestMx === true)) return results;
+    // POSTFIX: deliver_pass: the transport gets the next hop it had, or its own.
+    const best = parseTransport(bestMxTransport);
+    if (best.transport === transport) return results;
+    const passOn = (to: string, recipients: DeliveryJob['recipients']): Promise<readonly DeliveryResult[]> =>
+      this.deliver({ ...job, recipients, destination: { transport: best.transport, nexthop: to } });
+    if (best.transport !== 'local') return await passOn(best.nexthop || nexthop, job.recipients);
+    const each = job.recipients.map((recipient) => passOn(accountOf(recipient), [recipient]));
+    return (await Promise.all(each)).flat();
   }
 
   async #deliverLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryResult> {
@@ -94,6 +105,10 @@ export class FrontDeliverer implements Deliverer {
     );
   }
 }
+
+/** The account that an address names; aliases are not asked once the mail is on its way. */
+const accountOf = ({ address }: QueuedRecipient): string =>
+  address.slice(0, Math.max(0, address.lastIndexOf('@'))).toLowerCase();
 
 /** POSTFIX: error(8): `5.1.1 text` or a text alone. */
 function refuse(job: DeliveryJob): DeliveryResult[] {

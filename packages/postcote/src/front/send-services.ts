@@ -62,12 +62,19 @@ function makeService(
   const table = (name: string): TransportTable | undefined => openMaps(s, tables, `${command}_${name}`);
   const tlsPolicyMaps = table('tls_policy_maps');
   const passwordMaps = table('sasl_password_maps');
+  const replyFilter = table('reply_filter');
+  const statusFilter = table('delivery_status_filter');
+  const always = `${command}_connection_cache_destinations`;
+  const cached = s.list(always).length === 0 ? undefined : tables.matchList(s, always);
   return {
     settings: clientSettingsOf(s, command),
     ...tlsPartsOf(s, command, read),
     program,
     ...(tlsPolicyMaps === undefined ? {} : { tlsPolicyMaps }),
     ...(passwordMaps === undefined ? {} : { passwordMaps }),
+    ...(replyFilter === undefined ? {} : { replyFilter }),
+    ...(statusFilter === undefined ? {} : { statusFilter }),
+    ...(cached === undefined ? {} : { cacheAlways: (domain: string) => cached.matches({ name: domain }) }),
   };
 }
 
@@ -151,8 +158,12 @@ function clientSettingsOf(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): Client
     ),
     saslSoftBounce: s.bool(name('sasl_auth_soft_bounce')),
     senderDependentAuthentication: s.bool(name('sender_dependent_authentication')),
-    cacheTimeLimit: s.bool(name('connection_cache_on_demand')) ? ms('connection_cache_time_limit') : 0,
-    reuseTimeLimit: s.bool(name('connection_cache_on_demand')) ? ms('connection_reuse_time_limit') : 0,
+    cacheOnDemand: s.bool(name('connection_cache_on_demand')),
+    usesMx:
+      lookupsOf(s.list(name('host_lookup'))).has('dns') && s.string(name('dns_support_level')) !== 'disabled',
+    bestMxTransport: protocol === 'smtp' ? s.string('best_mx_transport') : '',
+    cacheTimeLimit: ms('connection_cache_time_limit'),
+    reuseTimeLimit: ms('connection_reuse_time_limit'),
     reuseCountLimit: s.int(name('connection_reuse_count_limit')),
   };
 }
@@ -174,6 +185,12 @@ function digestOf(name: string): string {
   const digest = name.toLowerCase();
   if (getHashes().includes(digest)) return digest;
   throw new Error(`the fingerprint digest "${name}" is unknown`);
+}
+
+function lookupsOf(list: readonly string[]): ReadonlySet<string> {
+  const unknown = list.find((word) => word !== 'dns' && word !== 'native');
+  if (unknown === undefined) return new Set(list);
+  throw new Error(`smtp_host_lookup: "${unknown}" is neither dns nor native`);
 }
 
 function insecureMxPolicy(s: PostfixSettings): ClientSettings['tlsDaneInsecureMxPolicy'] {

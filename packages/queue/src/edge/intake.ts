@@ -4,6 +4,7 @@
 import { findMessageId } from '../message-id.ts';
 import { formatQueueId } from '../queue-id.ts';
 import { recipientKey } from '../destinations.ts';
+import { afterExpansion } from '../expanded.ts';
 import { QueueError } from '../ports.ts';
 import type { QueueClock, Resolution, Resolve } from '../ports.ts';
 import type { EnvelopeRecipient, MessageEnvelope, QueueEnvelope, QueuedRecipient } from '../envelope.ts';
@@ -188,7 +189,9 @@ async function resolveAll(
       return new QueueError('unavailable', describe(error), { cause: error });
     }
     if (resolution.kind !== 'expanded') return new QueueError(resolution.kind, resolution.reason);
-    const { notify, originalRecipient } = recipient;
+    const { originalRecipient } = recipient;
+    const { notify, report } = afterExpansion(recipient, resolution.recipients.length);
+    if (report !== undefined) recipients.push({ index: recipients.length, ...report });
     for (const resolved of resolution.recipients) {
       const { address, destination, original = recipient.address, sender, via, part } = resolved;
       // POSTFIX: cleanup drops duplicates after expansion, but keeps addresses apart that the client named

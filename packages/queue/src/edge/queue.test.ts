@@ -736,3 +736,40 @@ test('an envelope may be changed until the message is complete', async () => {
   await until(isEmpty(queue));
   expect(deliverer.jobs.map(({ addresses }) => addresses)).toEqual([['mary']]);
 });
+
+test('NOTIFY=SUCCESS of a list is answered by its expansion, once', async () => {
+  const resolve: Resolve = async ({ address }, given) => {
+    if (address !== 'list@remote') return await resolvePlainly({ address }, given);
+    const members = ['a@remote', 'b@remote'];
+    return {
+      kind: 'expanded',
+      recipients: members.map((one) => ({
+        address: one,
+        original: address,
+        destination: { transport: 'smtp', nexthop: 'remote' },
+      })),
+    };
+  };
+  const deliverer = new RecordingDeliverer();
+  const queue = await makeQueue({ deliverer, resolve });
+  const writer = await queue.begin({
+    ...envelope(),
+    sender: 'sender@remote',
+    recipients: [{ address: 'list@remote', notify: ['SUCCESS', 'FAILURE'], originalRecipient: 'rfc822;l@x' }],
+  });
+  await writer.write(Buffer.from('Subject: to all\r\n\r\nx\r\n'));
+  await writer.commit();
+  queue.start();
+  await until(isEmpty(queue));
+  const notices = deliverer.jobs.filter(({ addresses }) => addresses[0] === 'sender@remote');
+  expect(notices).toHaveLength(1);
+  expect(notices[0]?.octets).toContain(
+    'Final-Recipient: rfc822; list@remote\r\nOriginal-Recipient: rfc822;l@x\r\nAction: expanded\r\nStatus: 2.0.0\r\n',
+  );
+  expect(deliverer.jobs.flatMap(({ addresses }) => addresses).sort()).toEqual([
+    'a@remote',
+    'b@remote',
+    'sender@remote',
+  ]);
+  expect(lines.filter((line) => line.includes('alias expanded'))).toHaveLength(1);
+});

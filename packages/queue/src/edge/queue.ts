@@ -11,6 +11,7 @@ import { parseQueueId } from '../queue-id.ts';
 import type { QueuedMessage } from '../schedule-store.ts';
 import { QueueError } from '../ports.ts';
 import { Notifier } from '../notifier.ts';
+import { isExpanded } from '../expanded.ts';
 import { Scheduler } from '../scheduler.ts';
 import { defaultQueueSettings } from '../settings.ts';
 import type { QueueSettings } from '../settings.ts';
@@ -324,6 +325,8 @@ export class Queue {
   async #acceptAgain(message: QueuedMessage): Promise<string> {
     const before = new Map<EnvelopeRecipient, QueuedRecipient>();
     for (const recipient of message.recipients) {
+      // Its members are recipients of their own, and expanding it again would add them once more.
+      if (isExpanded(recipient.destination)) continue;
       const { address, notify, originalRecipient } = recipient;
       before.set(
         {

@@ -3,6 +3,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessageEnvelope, Notify, QueuedRecipient, RecipientPart } from '../envelope.ts';
+import { isExpanded } from '../expanded.ts';
 import type { MessageBody, Route } from '../ports.ts';
 import type { DueWindow, QueuedMessage, ScheduleStore, Settlement } from '../schedule-store.ts';
 import type { QueueCounts, StoredMessage, StoredRecipient } from './protocol.ts';
@@ -112,6 +113,7 @@ export class QueueReader implements ScheduleStore {
 
   /** A table that cannot answer leaves the destination of before in force. */
   async #routed(recipient: QueuedRecipient, envelope: MessageEnvelope): Promise<QueuedRecipient> {
+    if (isExpanded(recipient.destination)) return recipient;
     try {
       const destination = await this.#route?.(recipient, envelope);
       return destination === undefined ? recipient : { ...recipient, destination };

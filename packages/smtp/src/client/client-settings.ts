@@ -85,6 +85,13 @@ export interface ClientSettings {
   readonly saslSoftBounce: boolean;
   readonly senderDependentAuthentication: boolean;
 
+  /** smtp_connection_cache_on_demand: sessions are kept while another message waits for the same next hop. */
+  readonly cacheOnDemand: boolean;
+  /** smtp_host_lookup names `dns`, and smtp_dns_support_level is not `disabled`: MX records count. */
+  readonly usesMx: boolean;
+  /** best_mx_transport: who takes mail of which we are the best exchange; empty for nobody. */
+  readonly bestMxTransport: string;
+
   /** Milliseconds an unused session is kept for the next message, and may be used altogether. */
   readonly cacheTimeLimit: number;
   readonly reuseTimeLimit: number;
@@ -153,6 +160,9 @@ export function defaultClientSettings(myhostname: string): ClientSettings {
     saslMechanismFilter: new Set(),
     saslSoftBounce: true,
     senderDependentAuthentication: false,
+    cacheOnDemand: true,
+    usesMx: true,
+    bestMxTransport: '',
     cacheTimeLimit: 2 * SECOND,
     reuseTimeLimit: 300 * SECOND,
     reuseCountLimit: 0,

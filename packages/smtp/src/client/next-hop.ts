@@ -75,6 +75,8 @@ export type HostsFound =
   | { readonly kind: 'failure'; readonly failure: Failure };
 
 const SMTP_PORT = 25;
+/** The status of mail of which we are the best exchange ourselves. */
+export const LOOPS_BACK = '5.4.6';
 
 /** Never rejects. */
 export async function findHosts(
@@ -85,6 +87,10 @@ export async function findHosts(
   if (hop.direct || isAddress(hop.domain)) {
     const found = await addressesOf([{ name: hop.domain, preference: 0 }], settings, ports);
     return found;
+  }
+  if (!settings.usesMx) {
+    const found = await addressesOf([{ name: hop.domain, preference: 0 }], settings, ports);
+    return withoutOurselves(found, hop, settings, ports);
   }
   const mx = await ports.dns.mx(hop.domain);
   if (mx.kind === 'failed') return fail(temporary('4.4.3', hostNotFound(mx.reason)));
@@ -169,5 +175,5 @@ function withoutOurselves(
   if (own === undefined) return found;
   const better = found.hosts.filter(({ preference }) => preference < own.preference);
   if (better.length > 0) return { kind: 'hosts', hosts: better };
-  return fail({ permanent: true, dsn: '5.4.6', text: `mail for ${domain} loops back to myself` });
+  return fail({ permanent: true, dsn: LOOPS_BACK, text: `mail for ${domain} loops back to myself` });
 }

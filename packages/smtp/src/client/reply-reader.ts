@@ -45,7 +45,7 @@ export class ReplyReader {
       if (match[2] === '-') continue;
       const lines = this.#lines;
       this.#lines = [];
-      return { kind: 'reply', reply: makeReply(Number(match[1]), lines) };
+      return { kind: 'reply', reply: replyOf(Number(match[1]), lines) };
     }
     return undefined;
   }
@@ -57,7 +57,7 @@ export class ReplyReader {
 }
 
 // RFC 2034 §4: the class of the status must be that of the code.
-function makeReply(code: number, lines: readonly string[]): ServerReply {
+export function replyOf(code: number, lines: readonly string[]): ServerReply {
   const status = /^([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)/.exec(lines[0] ?? '')?.[1];
   if (status === undefined || status[0] !== String(code)[0]) return { code, lines };
   return { code, status, lines };

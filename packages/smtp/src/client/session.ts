@@ -12,8 +12,10 @@ import { encodeXtext, type OutboundBody, type OutboundMessage, type OutboundReci
 import { type Failure, refusedBy, resultOf, SendError, type SendResult, temporary } from './outcome.ts';
 import { OutgoingLines } from './outgoing-lines.ts';
 import { ReplyReader, type ServerReply, showReply } from './reply-reader.ts';
+import { filterReply } from './reply-filter.ts';
 import { type Credentials, startClientSasl } from './sasl-client.ts';
 import { mustMatch, type TlsPolicy } from './tls-policy.ts';
+import type { TransportTable } from './transport.ts';
 
 export interface ClientTls extends TlsInfo {
   /** The certificate's chain ends in an authority we know. */
@@ -46,6 +48,8 @@ export interface SessionOptions {
   readonly detectLoops: boolean;
   /** The destination, for the text about loops. */
   readonly domain: string;
+  /** smtp_reply_filter */
+  readonly replyFilter?: TransportTable;
   /** Lines about TLS. */
   readonly note: (text: string) => void;
 }
@@ -490,7 +494,13 @@ export class ClientSession {
   }
 
   /** The next reply. A 421 ends the session whatever it answers (RFC 5321 §3.8). */
-  #read(phase: Phase): Promise<ServerReply> {
+  async #read(phase: Phase): Promise<ServerReply> {
+    const { replyFilter } = this.#options;
+    const reply = await this.#readPlain(phase);
+    return replyFilter === undefined ? reply : await filterReply(reply, replyFilter);
+  }
+
+  #readPlain(phase: Phase): Promise<ServerReply> {
     this.#phase = phase;
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     this.#host.setTimeout(phase.timeout);

@@ -7,6 +7,7 @@ import type { ClientSettings } from '../client/client-settings.ts';
 import type { OutboundMessage } from '../client/message.ts';
 import {
   findHosts,
+  LOOPS_BACK,
   type MailHost,
   type NextHop,
   type NextHopPorts,
@@ -17,6 +18,7 @@ import { type Failure, resultOf, SendError, type SendResult, temporary } from '.
 import type { Credentials } from '../client/sasl-client.ts';
 import type { SecureDns } from '../client/dane.ts';
 import type { TlsaRecord } from '../client/dns-message.ts';
+import { filterStatus } from '../client/status-filter.ts';
 import { findTlsPolicy, type TlsPolicy } from '../client/tls-policy.ts';
 import type { TlsWish } from '../client/tls-versions.ts';
 import type { TransportTable } from '../client/transport.ts';
@@ -31,6 +33,11 @@ export interface SendService {
   trustAnchors(file: string): readonly TlsaRecord[];
   readonly tlsPolicyMaps?: TransportTable;
   readonly passwordMaps?: TransportTable;
+  /** smtp_reply_filter, smtp_delivery_status_filter. */
+  readonly replyFilter?: TransportTable;
+  readonly statusFilter?: TransportTable;
+  /** smtp_connection_cache_destinations: sessions for these are kept whether or not a message waits. */
+  cacheAlways?(domain: string): boolean | Promise<boolean>;
   /** `postfix/smtp`. */
   readonly program: string;
 }
@@ -49,6 +56,8 @@ export interface SentRecipient extends SendResult {
   readonly connectMs?: number;
   /** No host of the destination took a message. */
   readonly destinationDown?: boolean;
+  /** By its records we are the best exchange for it. */
+  readonly bestMx?: boolean;
 }
 
 interface Place {
@@ -98,6 +107,12 @@ export class MailSender {
   }
 
   async send(request: SendRequest): Promise<readonly SentRecipient[]> {
+    const { statusFilter } = request.service;
+    const results = await this.#sendSafely(request);
+    return statusFilter === undefined ? results : await filterStatus(results, statusFilter);
+  }
+
+  async #sendSafely(request: SendRequest): Promise<readonly SentRecipient[]> {
     try {
       return await this.#send(request);
     } catch (error) {
@@ -125,7 +140,11 @@ export class MailSender {
     const kept = await this.#tryKept(request);
     if (kept !== undefined) return kept;
     const found = await this.#placesOf(nexthop, service.settings);
-    if ('failure' in found) return message.recipients.map(({ index }) => resultOf(index, found.failure));
+    if ('failure' in found) {
+      const { failure } = found;
+      const bestMx = failure.dsn === LOOPS_BACK ? { bestMx: true } : {};
+      return message.recipients.map(({ index }) => ({ ...resultOf(index, failure), ...bestMx }));
+    }
     return await this.#tryPlaces(request, found.hop, found.places);
   }
 
@@ -135,7 +154,7 @@ export class MailSender {
     if (kept === undefined) return undefined;
     try {
       const results = await kept.opened.session.send(request.message);
-      this.#keepOrQuit(request, kept);
+      await this.#keepOrQuit(request, kept);
       return results.map((result) => ({ ...result, relay: kept.place.relay }));
     } catch (error) {
       kept.opened.destroy();
@@ -261,7 +280,7 @@ export class MailSender {
     }
     try {
       const results = await opened.session.send(request.message);
-      this.#keepOrQuit(request, { opened, place, since: performance.now(), timer: undefined });
+      await this.#keepOrQuit(request, { opened, place, since: performance.now(), timer: undefined });
       const { relay } = place;
       return {
         results: results.map((result) => ({ ...result, relay, connectMs: opened.connectMs })),
@@ -304,6 +323,7 @@ export class MailSender {
         settings,
         policy,
         ...(credentials === undefined ? {} : { credentials }),
+        ...(service.replyFilter === undefined ? {} : { replyFilter: service.replyFilter }),
         hostName: place.name,
         // POSTFIX: on another port than 25 it is another server of this machine that answers.
         detectLoops: settings.protocol === 'smtp' && hop.kind === 'inet' && hop.port === 25,
@@ -367,14 +387,15 @@ export class MailSender {
     return undefined;
   }
 
-  #keepOrQuit(request: SendRequest, kept: Kept): void {
+  async #keepOrQuit(request: SendRequest, kept: Kept): Promise<void> {
     const { session } = kept.opened;
     const { settings } = request.service;
     const age = performance.now() - kept.since;
     const worn =
       age >= settings.reuseTimeLimit ||
       (settings.reuseCountLimit > 0 && session.messages >= settings.reuseCountLimit);
-    if (this.#stopped || !session.usable || worn || !request.moreWaiting() || this.#keptCount >= MAX_KEPT) {
+    const wanted = (settings.cacheOnDemand && request.moreWaiting()) || (await this.#isCachedAlways(request));
+    if (this.#stopped || !session.usable || worn || !wanted || this.#keptCount >= MAX_KEPT) {
       void session.quit();
       return;
     }
@@ -388,6 +409,16 @@ export class MailSender {
       void session.quit();
     }, settings.cacheTimeLimit);
     kept.timer.unref();
+  }
+
+  async #isCachedAlways({ service, nexthop }: SendRequest): Promise<boolean> {
+    if (service.cacheAlways === undefined) return false;
+    const hop = parseNextHop(nexthop, service.settings);
+    try {
+      return await service.cacheAlways(hop?.kind === 'inet' ? hop.domain : nexthop);
+    } catch {
+      return false;
+    }
   }
 
   #takeKept(key: string): Kept | undefined {
