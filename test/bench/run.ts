@@ -203,7 +203,7 @@ async function measureTransactions(
   const [account] = accounts;
   if (account === undefined) throw new Error('no account');
   const task = { sessions: 10, messages: plan.messages, perConnection: 100, starttls: false, length: 2048 };
-  const secured = { ...task, messages: Math.round(plan.messages / 4), perConnection: 1, starttls: true };
+  const secured = { ...task, messages: Math.round(plan.messages / 2), perConnection: 1, starttls: true };
   const big = { sessions: 4, messages: 16, length: BIG, reuse: true };
   for (let round = 0; round < plan.rounds; round++) {
     const note = (text: string): void => progress(`transactions ${round + 1}/${plan.rounds} ${text}`);

@@ -7,7 +7,7 @@ import { fstatSync } from 'node:fs';
 import type { Log, LogLevel } from '@postcote/wire';
 import pino from 'pino';
 import { type LineStyle, formatLine } from './format.ts';
-import { LineBatch } from './line-batch.ts';
+import { FILE_PIECE, LineBatch, PIPE_PIECE } from './line-batch.ts';
 
 export interface OpenLogOptions {
   /** A file to append to, or absent for standard output. */
@@ -40,7 +40,8 @@ export function openLog(options: OpenLogOptions = {}): OpenedLog {
   sink.on('error', () => {});
   const style = options.style ?? (options.file === undefined && stdoutIsJournal() ? 'journal' : 'syslog');
   const level = options.level ?? 'info';
-  const batch = new LineBatch((lines) => sink.write(lines));
+  const piece = options.file !== undefined || stdoutIsFile() ? FILE_PIECE : PIPE_PIECE;
+  const batch = new LineBatch((lines) => sink.write(lines), piece);
   const logger = options.json
     ? pino({ level, base: { pid: process.pid } }, sink)
     : pino({ level, base: null }, lineDestination(batch, style));
@@ -61,6 +62,14 @@ export function openLog(options: OpenLogOptions = {}): OpenedLog {
       if (options.file !== undefined) sink.reopen();
     },
   };
+}
+
+function stdoutIsFile(): boolean {
+  try {
+    return fstatSync(1).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** sd-daemon: JOURNAL_STREAM names device and inode of the stream that journald reads. */

@@ -33,6 +33,7 @@ export interface ListenerOptions {
 }
 
 const MAX_CONNECTIONS = 1000;
+const NOT_PROXIED = { id: '' };
 
 /** What `connect` is told of a connection; `peer` is ours. */
 type ProxyCallback = Parameters<SMTPServer['_handleProxy']>[1];
@@ -103,7 +104,11 @@ class Listener extends SMTPServer {
   /** `smtpd_upstream_proxy_protocol`: who the client is stands before everything else, TLS included. */
   override _handleProxy(socket: Socket, callback: ProxyCallback): void {
     const { program, upstreamProxy, upstreamProxyTimeout } = this.#options.settings();
-    if (upstreamProxy === 'none') return super._handleProxy(socket, callback);
+    // At once: the library would make an id of its own and wait for a turn of the event loop.
+    if (upstreamProxy === 'none') {
+      callback(null, NOT_PROXIED);
+      return;
+    }
     const { remoteAddress } = peerOf(socket);
     if (this.#unannounced >= (this.#options.maxConnections ?? MAX_CONNECTIONS)) {
       this.#turnAway(peerOf(socket), socket, `too many connections, refusing unknown[${remoteAddress}]`);
@@ -121,6 +126,11 @@ class Listener extends SMTPServer {
       this.#ports.log('warn', program, `warning: haproxy read: ${reading.reason} from ${remoteAddress}`);
       callback(new Error(reading.reason));
     });
+  }
+
+  /** Its own reading of the header is never used. */
+  override _expectsProxyHeader(): boolean {
+    return false;
   }
 
   override connect(socket: Socket, proxied?: ProxiedOptions): void {
@@ -249,6 +259,13 @@ class Driven {
   }
 }
 
+/** Session ids come from one draw of random octets for many: a draw each costs more than some replies. */
+const ID_OCTETS = 9;
+let idOctets = Buffer.alloc(0);
+
 function makeSessionId(): string {
-  return randomBytes(9).toString('base64url');
+  if (idOctets.length < ID_OCTETS) idOctets = randomBytes(ID_OCTETS * 128);
+  const id = idOctets.toString('base64url', 0, ID_OCTETS);
+  idOctets = idOctets.subarray(ID_OCTETS);
+  return id;
 }
