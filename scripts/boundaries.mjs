@@ -14,6 +14,7 @@ const rank = {
   auth: 3,
   aliases: 4,
   maildir: 4,
+  cleanup: 5,
   queue: 5,
   milter: 5,
   smtp: 5,

@@ -3,7 +3,7 @@
 
 import { splitExtension } from './delimiter.ts';
 import { formatLocalPart, type FullMailbox } from './mailbox-address.ts';
-import type { AddressPorts, AddressRules, AddressTable, Origin } from './ports.ts';
+import type { AddressRules, AddressTable, Origin, OwnDomains } from './ports.ts';
 import { isLocalDomain } from './rewrite.ts';
 
 export interface TableHit {
@@ -22,7 +22,7 @@ interface Form {
 }
 
 /** The keys to ask for, in order. */
-export function lookupForms(mailbox: FullMailbox, rules: AddressRules, ports: AddressPorts): Form[] {
+export function lookupForms(mailbox: FullMailbox, rules: AddressRules, ports: OwnDomains): Form[] {
   // POSTFIX: keys are external addresses; where that takes quotes, the bare spelling is tried as well.
   const quoted = formsOf(mailbox, rules, { ports, spell: formatLocalPart });
   if (formatLocalPart(mailbox.local) === mailbox.local) return quoted;
@@ -32,7 +32,7 @@ export function lookupForms(mailbox: FullMailbox, rules: AddressRules, ports: Ad
 function formsOf(
   mailbox: FullMailbox,
   rules: AddressRules,
-  how: { readonly ports: AddressPorts; readonly spell: (local: string) => string },
+  how: { readonly ports: OwnDomains; readonly spell: (local: string) => string },
 ): Form[] {
   const { local, domain } = mailbox;
   const { ports, spell } = how;
@@ -58,7 +58,7 @@ function formsOf(
 export async function findAddress(
   mailbox: FullMailbox,
   tables: readonly AddressTable[],
-  context: { readonly rules: AddressRules; readonly ports: AddressPorts },
+  context: { readonly rules: AddressRules; readonly ports: OwnDomains },
 ): Promise<TableHit | undefined> {
   if (tables.length === 0) return undefined;
   for (const form of lookupForms(mailbox, context.rules, context.ports)) {

@@ -1,6 +1,7 @@
 // Public entry of the package: what a recipient's address means on this machine. Pure; tables, lists of domains
 // and accounts come through `AddressPorts`.
 
+export { findAddress, type TableHit } from './address-lookup.ts';
 export { type Addresses, createAddresses } from './addresses.ts';
 export { type ListedAddress, parseAddressList } from './address-list.ts';
 export { type AliasTarget, parseAliasTargets } from './alias-targets.ts';
@@ -20,9 +21,10 @@ export {
   type MaybePromise,
   NO_DOMAINS,
   type Origin,
+  type OwnDomains,
   type TableAnswer,
 } from './ports.ts';
-export { isLocalDomain, type Resolved, SlowTableError } from './rewrite.ts';
+export { formatFull, isLocalDomain, type Resolved, rewrite, SlowTableError } from './rewrite.ts';
 export { type ExpansionStep, formatStep } from './steps.ts';
 export type { RecipientVerdict } from './verify.ts';
 export { type ExpansionProblem, MAX_LOOKUPS } from './virtual-expansion.ts';

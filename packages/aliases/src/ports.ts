@@ -92,6 +92,9 @@ export interface AddressPorts {
   hasLocalUser(name: string): MaybePromise<boolean>;
 }
 
+/** What finding an address's keys asks of the world. */
+export type OwnDomains = Pick<AddressPorts, 'mydestination' | 'isOwnAddress'>;
+
 /** A mailbox of an envelope, unquoted: `"a b"@Example.COM` is `{local: 'a b', domain: 'Example.COM'}`. */
 export interface EnvelopeMailbox {
   readonly local: string;

@@ -5,7 +5,7 @@
 // (`user%there@here`): mail for elsewhere is never mistaken for ours because ours stands last.
 
 import { formatMailbox, type FullMailbox } from './mailbox-address.ts';
-import type { AddressClass, AddressPorts, AddressRules, DomainMatcher, EnvelopeMailbox } from './ports.ts';
+import type { AddressClass, AddressPorts, AddressRules, DomainMatcher, EnvelopeMailbox, OwnDomains } from './ports.ts';
 
 export function rewrite(mailbox: EnvelopeMailbox, rules: AddressRules): FullMailbox {
   let { local } = mailbox;
@@ -74,7 +74,7 @@ function readRouting(local: string, rules: AddressRules): FullMailbox | undefine
 }
 
 /** Whether a domain is final for the local delivery agent: `mydestination`, or a literal of our own addresses. */
-export function isLocalDomain(domain: string, ports: AddressPorts): boolean {
+export function isLocalDomain(domain: string, ports: OwnDomains): boolean {
   const literal = /^\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]$/i.exec(domain);
   if (literal?.[1] !== undefined) return ports.isOwnAddress(literal[1]);
   return domain !== '' && has(ports.mydestination, domain);
