@@ -1,6 +1,6 @@
 // The package's face: one object that answers what SMTP, the queue and the command line ask about recipients.
 
-import { type Expansion, expand } from './expand.ts';
+import { type ExpandOptions, type Expansion, expand } from './expand.ts';
 import type { FullMailbox } from './mailbox-address.ts';
 import type { AddressClass, AddressPorts, AddressRules, EnvelopeMailbox } from './ports.ts';
 import { type Resolved, resolve, rewrite } from './rewrite.ts';
@@ -11,7 +11,7 @@ export interface Addresses {
   /** Throws when a table of domains fails: a temporary failure. */
   classify(mailbox: EnvelopeMailbox): AddressClass;
   verify(mailbox: EnvelopeMailbox): Promise<RecipientVerdict>;
-  expand(recipient: EnvelopeMailbox | string): Promise<Expansion>;
+  expand(recipient: EnvelopeMailbox | string, options?: ExpandOptions): Promise<Expansion>;
   /** The address in full: `bob` is `bob@$myorigin`. */
   rewrite(mailbox: EnvelopeMailbox): FullMailbox;
   /** Where it goes after routing through ourselves is undone, and its class. Throws like `classify`. */
@@ -22,7 +22,7 @@ export function createAddresses(rules: AddressRules, ports: AddressPorts): Addre
   return {
     classify: (mailbox) => resolve(mailbox, rules, ports).class,
     verify: (mailbox) => verify(mailbox, rules, ports),
-    expand: (recipient) => expand(recipient, rules, ports),
+    expand: (recipient, options) => expand(recipient, { rules, ports }, options),
     rewrite: (mailbox) => rewrite(mailbox, rules),
     resolve: (mailbox) => resolve(mailbox, rules, ports),
   };

@@ -4,6 +4,7 @@
 // Terminates: the rounds form a tree in which no branch passes one local recipient twice (what Postfix detects by
 // `Delivered-To:`), and all rounds together share one budget of look-ups.
 
+import { findAddress } from './address-lookup.ts';
 import { type Destination, destinationKey } from './destinations.ts';
 import { expandLocal, type Resubmitted } from './local-expansion.ts';
 import { formatMailbox, foldAddress, type FullMailbox, parseMailbox } from './mailbox-address.ts';
@@ -15,6 +16,7 @@ import {
   type ExpansionProblem,
   expandVirtual,
   MAX_LOOKUPS,
+  type VirtualExpansion,
 } from './virtual-expansion.ts';
 
 export interface Expansion {
@@ -23,6 +25,13 @@ export interface Expansion {
   readonly steps: readonly ExpansionStep[];
   /** The recipient as a whole has to wait: answer 451 with this status, or keep the mail. */
   readonly problem?: ExpansionProblem;
+}
+
+export interface ExpandOptions {
+  /** False: the recipient itself is not looked up in `virtual_alias_maps` (what it is forwarded to, is). */
+  readonly virtual?: boolean;
+  /** False: nothing but `virtual_alias_maps` is looked at; every address is somebody else's to deliver. */
+  readonly deliver?: boolean;
 }
 
 interface Round {
@@ -36,10 +45,10 @@ interface Round {
 /** Never throws. */
 export async function expand(
   recipient: EnvelopeMailbox | string,
-  rules: AddressRules,
-  ports: AddressPorts,
+  { rules, ports }: { readonly rules: AddressRules; readonly ports: AddressPorts },
+  options: ExpandOptions = {},
 ): Promise<Expansion> {
-  const run = new ExpansionRun(recipient, rules, ports);
+  const run = new ExpansionRun(recipient, { rules, ports }, options);
   try {
     return await run.run();
   } catch (error) {
@@ -54,7 +63,14 @@ class ExpansionRun {
   readonly #original: string;
   readonly #found = new Map<string, Destination>();
 
-  constructor(recipient: EnvelopeMailbox | string, rules: AddressRules, ports: AddressPorts) {
+  readonly #options: ExpandOptions;
+
+  constructor(
+    recipient: EnvelopeMailbox | string,
+    { rules, ports }: { readonly rules: AddressRules; readonly ports: AddressPorts },
+    options: ExpandOptions,
+  ) {
+    this.#options = options;
     this.#context = { rules, ports, log: new StepLog(), budget: { left: MAX_LOOKUPS } };
     this.#mailbox = typeof recipient === 'string' ? parseMailbox(recipient) : recipient;
     this.#original = typeof recipient === 'string' ? recipient : formatMailbox(recipient);
@@ -75,7 +91,10 @@ class ExpansionRun {
     }
     const rounds: Round[] = [{ address: start, original: this.#original, via: [] }];
     for (let round = rounds.shift(); round !== undefined; round = rounds.shift()) {
-      const expanded = await expandVirtual(round.address, this.#context);
+      const asItIs = this.#options.virtual === false && round.via.length === 0;
+      const expanded: VirtualExpansion = asItIs
+        ? { kind: 'addresses', addresses: [round.address] }
+        : await expandVirtual(round.address, this.#context);
       if (expanded.kind === 'problem') {
         if (round.via.length === 0) return this.fail(expanded.problem);
         this.#undeliverable(round, { permanent: false, ...expanded.problem });
@@ -88,9 +107,20 @@ class ExpansionRun {
 
   async #deliver(address: FullMailbox, round: Round): Promise<Round[]> {
     const { rules, ports, log } = this.#context;
+    if (this.#options.deliver === false) {
+      this.#add({ kind: 'remote', address: formatFull(address), class: 'default', ...provenanceOf(round) });
+      return [];
+    }
     const resolved = resolve(address, rules, ports);
     log.add({ stage: 'class', address: formatFull(address), result: describeClass(resolved) });
     const here: Round = { ...round, address: { local: resolved.local, domain: resolved.domain } };
+    // POSTFIX: moved users' mail comes back, whatever the class of their domain.
+    const moved = await findAddress(resolved, ports.relocatedMaps ?? [], { rules, ports });
+    if (moved !== undefined) {
+      const reason = `User has moved to ${moved.value}`;
+      this.#undeliverable(here, { permanent: true, status: '5.1.6', reason });
+      return [];
+    }
     if (resolved.class === 'virtualAlias') {
       this.#undeliverable(here, {
         permanent: true,

@@ -7,7 +7,7 @@ export { type ListedAddress, parseAddressList } from './address-list.ts';
 export { type AliasTarget, parseAliasTargets } from './alias-targets.ts';
 export { splitExtension, type SplitLocalPart } from './delimiter.ts';
 export { type Destination, destinationKey } from './destinations.ts';
-export type { Expansion } from './expand.ts';
+export type { ExpandOptions, Expansion } from './expand.ts';
 export { formatLocalPart, formatMailbox, type FullMailbox, parseMailbox } from './mailbox-address.ts';
 export {
   type AddressClass,

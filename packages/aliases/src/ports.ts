@@ -88,6 +88,9 @@ export interface AddressPorts {
   readonly localRecipientMaps?: readonly AddressTable[];
   readonly virtualMailboxMaps?: readonly AddressTable[];
   readonly relayRecipientMaps?: readonly AddressTable[];
+  /** `recipient_canonical_maps` and `canonical_maps`: whoever they hold is known. */
+  readonly canonicalMaps?: readonly AddressTable[];
+  readonly relocatedMaps?: readonly AddressTable[];
   /** Whether an account of this name (lower case) can receive mail. Throws for a temporary failure. */
   hasLocalUser(name: string): MaybePromise<boolean>;
 }

@@ -5,7 +5,14 @@
 // (`user%there@here`): mail for elsewhere is never mistaken for ours because ours stands last.
 
 import { formatMailbox, type FullMailbox } from './mailbox-address.ts';
-import type { AddressClass, AddressPorts, AddressRules, DomainMatcher, EnvelopeMailbox, OwnDomains } from './ports.ts';
+import type {
+  AddressClass,
+  AddressPorts,
+  AddressRules,
+  DomainMatcher,
+  EnvelopeMailbox,
+  OwnDomains,
+} from './ports.ts';
 
 export function rewrite(mailbox: EnvelopeMailbox, rules: AddressRules): FullMailbox {
   let { local } = mailbox;

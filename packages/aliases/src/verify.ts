@@ -8,7 +8,13 @@ import { resolve } from './rewrite.ts';
 export type RecipientVerdict =
   | { readonly kind: 'known'; readonly class: AddressClass }
   /** `text` as Postfix words it after `Recipient address rejected:`; the code is 550 5.1.1. */
-  | { readonly kind: 'unknown'; readonly class: AddressClass; readonly text: string }
+  | {
+      readonly kind: 'unknown';
+      readonly class: AddressClass;
+      readonly text: string;
+      /** Of the enhanced code: `1.6` for a user who moved. */
+      readonly detail?: string;
+    }
   /** A table could not be read: 451 4.3.0. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
@@ -25,7 +31,14 @@ export async function verify(
     const resolved = resolve(mailbox, rules, ports);
     const context = { rules, ports };
     const known: RecipientVerdict = { kind: 'known', class: resolved.class };
-    if ((await findAddress(resolved, ports.virtualAliasMaps, context)) !== undefined) return known;
+    // POSTFIX: whoever is rewritten on the way in is taken to be somebody.
+    for (const maps of [ports.canonicalMaps ?? [], ports.virtualAliasMaps])
+      if ((await findAddress(resolved, maps, context)) !== undefined) return known;
+    const moved = await findAddress(resolved, ports.relocatedMaps ?? [], context);
+    if (moved !== undefined) {
+      const text = `User has moved to ${moved.value}`;
+      return { kind: 'unknown', class: resolved.class, text, detail: '1.6' };
+    }
     const table = unknownIn(resolved.class, resolved.local, ports);
     if (table === undefined) return known;
     if ((await findAddress(resolved, table.maps, context)) !== undefined) return known;

@@ -152,6 +152,7 @@ const beforeOf = (token: Token): Token => token.previous as Token;
 
 /** What the words between become an address of; with `comma`, one that was missing goes before it. */
 function group(left: Token, right: Token, comma: boolean): void {
+  if (left === right) return;
   const inner: Token[] = [];
   for (let token = left.next; token !== undefined && token !== right; token = token.next) inner.push(token);
   if (inner.length === 0) return;

@@ -27,6 +27,8 @@ export interface MessageFacts extends MissingFacts {
   /** Undefined: this client's header addresses stay as they are, and nothing is completed. */
   readonly context: RewriteContext | undefined;
   readonly overrides: Overrides;
+  /** A refused message is returned: the rest of it is wanted. */
+  readonly goesOnWhenRefused: boolean;
 }
 
 export interface CleanupLog {
@@ -136,7 +138,8 @@ export class CleanupStream {
   }
 
   get #isRefused(): boolean {
-    return this.verdict.reject !== undefined || this.verdict.failure !== undefined;
+    const isRejected = this.verdict.reject !== undefined && !this.#facts.goesOnWhenRefused;
+    return isRejected || this.verdict.failure !== undefined;
   }
 
   #emitPassing(chunk: Buffer, emit: Emit): void {
@@ -318,6 +321,7 @@ export class CleanupStream {
     switch (action.kind) {
       case 'reject':
         verdict.reject = toText(action.reason);
+        this.#checking = false;
         break;
       case 'pass':
         this.#checking = false;
@@ -366,7 +370,7 @@ export class CleanupStream {
 
   /** What the walker found, and the settings do not forgive. */
   #noteFaults(): void {
-    if (this.#isRefused) return;
+    if (this.verdict.reject !== undefined || this.verdict.failure !== undefined) return;
     const fault = (Object.keys(MIME_FAULTS) as MimeFault[]).find((name) => this.#walk.faults.has(name));
     if (fault === undefined) return;
     const { queueId, origin, sender, recipient } = this.#facts;

@@ -10,6 +10,8 @@ export interface EnvelopeRecipient {
   readonly notify?: readonly Notify[];
   /** ORCPT (RFC 3461 §4.2), as given or absent. */
   readonly originalRecipient?: string;
+  /** The address before it was rewritten; `address` where absent. */
+  readonly original?: string;
 }
 
 export interface EnvelopeClient {
@@ -36,6 +38,12 @@ export interface QueueEnvelope {
   readonly hold?: true;
   /** Accepted and thrown away. */
   readonly discard?: true;
+  /** `transport:destination` that takes every recipient: a content filter. */
+  readonly filter?: string;
+  /** Recipients are not looked up in `virtual_alias_maps`. */
+  readonly noMappings?: true;
+  /** `5.7.1 text`: every recipient is returned with it. */
+  readonly refused?: string;
 }
 
 /** The envelope without its recipients: these are rows of their own. */

@@ -27,7 +27,10 @@ export function formatDeliveryLine(
     times.ended - times.started - connect,
   ].map(formatDelay);
   const relay = result.relay ?? (recipient.destination.transport === 'local' ? 'local' : 'none');
-  const original = recipient.original === recipient.address ? '' : ` orig_to=<${recipient.original}>,`;
+  const original =
+    recipient.original === recipient.address || recipient.original === ''
+      ? ''
+      : ` orig_to=<${recipient.original}>,`;
   return (
     `${queueId}: to=<${recipient.address}>,${original} relay=${relay}, delay=${formatDelay(times.ended - times.arrived)}, ` +
     `delays=${delays.join('/')}, dsn=${result.dsn}, status=${result.status} (${result.text})`

@@ -1,5 +1,5 @@
-// What restriction words want done with a message that is accepted: access(5)'s HOLD, DISCARD, REDIRECT, BCC and
-// PREPEND. Collected over one transaction; POSTFIX: they stay although the recipient that brought them is refused.
+// What restriction words want done with a message that is accepted: access(5)'s HOLD, DISCARD, REDIRECT, FILTER, BCC
+// and PREPEND. Collected over one transaction; POSTFIX: they stay although the recipient that brought them is refused.
 
 /** Addresses and fields that one transaction collects at most. */
 const MAX_EFFECTS = 100;
@@ -9,6 +9,7 @@ export class Effects {
   /** Nothing is checked any more, and nothing is delivered. */
   discard = false;
   redirect: string | undefined;
+  filter: string | undefined;
   readonly bcc: string[] = [];
   readonly prepend: string[] = [];
   /** Counts changes: what was told to the queue at DATA may have to be told again. */
@@ -26,6 +27,11 @@ export class Effects {
 
   setRedirect(address: string): void {
     this.redirect = address;
+    this.version++;
+  }
+
+  setFilter(destination: string): void {
+    this.filter = destination;
     this.version++;
   }
 

@@ -1,43 +1,34 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HeaderReader } from './header-reader.ts';
-import { missingHeaders } from './missing-headers.ts';
 
-const ADDED = 'Added: yes\r\n';
-
-function run(chunks: readonly Buffer[]): { text: string; received: number; seen: string[] } {
-  let seen: string[] = [];
+function run(chunks: readonly Buffer[]): { text: string; received: number } {
   const out: Buffer[] = [];
-  const reader = new HeaderReader({
-    complete: (names) => {
-      seen = [...names];
-      return ADDED;
-    },
-  });
+  const reader = new HeaderReader();
   for (const chunk of chunks) reader.push(chunk, (piece) => out.push(Buffer.from(piece)));
   reader.finish((piece) => out.push(Buffer.from(piece)));
-  return { text: Buffer.concat(out).toString('latin1'), received: reader.received, seen };
+  return { text: Buffer.concat(out).toString('latin1'), received: reader.received };
 }
 
 const whole = (text: string): Buffer[] => [Buffer.from(text, 'latin1')];
 const bytes = (text: string): Buffer[] => [...Buffer.from(text, 'latin1')].map((octet) => Buffer.of(octet));
 
 const CASES: readonly [name: string, input: string, output: string, received: number][] = [
-  ['a header and a body', 'Subject: x\r\n\r\nbody\r\n', `Subject: x\r\n${ADDED}\r\nbody\r\n`, 0],
-  ['a header alone', 'Subject: x\r\n', `Subject: x\r\n${ADDED}`, 0],
-  ['nothing', '', ADDED, 0],
-  ['a body alone', 'hello\r\nSubject: x\r\n', `${ADDED}\r\nhello\r\nSubject: x\r\n`, 0],
-  ['an empty header', '\r\nbody: x\r\n', `${ADDED}\r\nbody: x\r\n`, 0],
-  ['folded fields', 'A: x\r\n y\r\n\tz\r\n\r\n', `A: x\r\n y\r\n\tz\r\n${ADDED}\r\n`, 0],
+  ['a header and a body', 'Subject: x\r\n\r\nbody\r\n', `Subject: x\r\n\r\nbody\r\n`, 0],
+  ['a header alone', 'Subject: x\r\n', `Subject: x\r\n`, 0],
+  ['nothing', '', '', 0],
+  ['a body alone', 'hello\r\nSubject: x\r\n', `\r\nhello\r\nSubject: x\r\n`, 0],
+  ['an empty header', '\r\nbody: x\r\n', `\r\nbody: x\r\n`, 0],
+  ['folded fields', 'A: x\r\n y\r\n\tz\r\n\r\n', `A: x\r\n y\r\n\tz\r\n\r\n`, 0],
   [
     'hops',
     'Received: a\r\nreceived : b\r\nX-Received: c\r\n\r\nReceived: d\r\n',
-    `Received: a\r\nreceived : b\r\nX-Received: c\r\n${ADDED}\r\nReceived: d\r\n`,
+    `Received: a\r\nreceived : b\r\nX-Received: c\r\n\r\nReceived: d\r\n`,
     2,
   ],
-  ['text that follows a field', 'A: x\r\nplain text\r\n', `A: x\r\n${ADDED}\r\nplain text\r\n`, 0],
-  ['a long line', `A: ${'x'.repeat(5000)}\r\n\r\nb\r\n`, `A: ${'x'.repeat(5000)}\r\n${ADDED}\r\nb\r\n`, 0],
-  ['a long line of text', `${'x'.repeat(5000)}\r\n`, `${ADDED}\r\n${'x'.repeat(5000)}\r\n`, 0],
+  ['text that follows a field', 'A: x\r\nplain text\r\n', `A: x\r\n\r\nplain text\r\n`, 0],
+  ['a long line', `A: ${'x'.repeat(5000)}\r\n\r\nb\r\n`, `A: ${'x'.repeat(5000)}\r\n\r\nb\r\n`, 0],
+  ['a long line of text', `${'x'.repeat(5000)}\r\n`, `\r\n${'x'.repeat(5000)}\r\n`, 0],
 ];
 
 describe('HeaderReader', () => {
@@ -62,39 +53,5 @@ describe('HeaderReader', () => {
         },
       ),
     );
-  });
-});
-
-describe('missingHeaders', () => {
-  const facts = {
-    queueId: 'ABC',
-    myhostname: 'mail.example.com',
-    sender: 'bob@sender.example',
-    date: new Date(Date.UTC(2026, 10, 24, 20, 53, 9)),
-  };
-  const names = (seen: string[], sender = facts.sender): string[] =>
-    missingHeaders({ ...facts, sender })(new Set(seen))
-      .split('\r\n')
-      .filter((line) => line !== '');
-
-  it('adds what is missing, in order', () => {
-    const [messageId, date, from] = names(['subject']);
-    expect(messageId).toBe('Message-Id: <20261124205309.ABC@mail.example.com>');
-    expect(date).toMatch(/^Date: \w{3}, 2\d \w{3} 2026 \d\d:\d\d:\d\d [+-]\d{4} \(.+\)$/);
-    expect(from).toBe('From: bob@sender.example');
-  });
-
-  it('adds nothing that is there', () => {
-    expect(names(['message-id', 'date', 'from'])).toEqual([]);
-  });
-
-  it('looks for Resent- fields in a resent message', () => {
-    expect(
-      names(['message-id', 'date', 'from', 'resent-to', 'resent-date']).map((line) => line.split(':')[0]),
-    ).toEqual(['Resent-Message-Id', 'Resent-From']);
-  });
-
-  it('names the mailer daemon for the null sender', () => {
-    expect(names(['message-id', 'date'], '')).toEqual(['From: MAILER-DAEMON@mail.example.com']);
   });
 });

@@ -1,5 +1,5 @@
-// Watches the header of a message as it streams by: counts `Received:` fields (RFC 5321 §6.3: loops), and puts what is
-// missing where the header ends. POSTFIX: cleanup's part. Works on clean CRLF lines, in any chunking.
+// Watches the header of a message as it streams by: counts `Received:` fields (RFC 5321 §6.3: loops). Works on
+// clean CRLF lines, in any chunking.
 //
 // The header ends at the empty line, or at the first line that is neither a field nor the continuation of one; then an
 // empty line is put in, so that such text does not become part of our `Received:`. One pass; holds back at most one
@@ -14,30 +14,15 @@ const EMPTY = Buffer.alloc(0);
 
 /** An unfinished line longer than this is judged by what there is of it. */
 const MAX_HELD = 2048;
-/** Longer names are counted, not remembered. */
-const MAX_NAME = 64;
-/** Different names that are remembered: more than any header needs. */
-const MAX_NAMES = 256;
 
 type LineKind = 'field' | 'continuation' | 'empty' | 'text';
 
-export interface HeaderOptions {
-  /** What to put at the header's end, as lines with CRLF; `seen` holds the fields' names in lower case. */
-  readonly complete?: (seen: ReadonlySet<string>) => string;
-}
-
 export class HeaderReader {
-  readonly #complete: HeaderOptions['complete'];
-  readonly #seen = new Set<string>();
   #held: Buffer = EMPTY;
   /** Inside a line that was judged before its end came. */
   #midLine = false;
   #done = false;
   received = 0;
-
-  constructor(options: HeaderOptions = {}) {
-    this.#complete = options.complete;
-  }
 
   /** Gives on what may be given on. */
   push(piece: Buffer, emit: (piece: Buffer) => void): void {
@@ -50,7 +35,7 @@ export class HeaderReader {
     const read = this.#readLines(octets);
     if (read > 0) emit(octets.subarray(0, read));
     if (this.#done) {
-      this.#putIn(octets.length > read && octets[read] !== CR, emit);
+      if (octets.length > read && octets[read] !== CR) emit(Buffer.from('\r\n'));
       if (octets.length > read) emit(octets.subarray(read));
     } else if (read < octets.length) this.#held = Buffer.from(octets.subarray(read));
   }
@@ -60,7 +45,6 @@ export class HeaderReader {
     if (this.#done) return;
     if (this.#held.length > 0) emit(this.#held);
     this.#done = true;
-    this.#putIn(false, emit);
   }
 
   /** Octets that surely belong to the header; sets `#done` when it ends there. */
@@ -97,13 +81,7 @@ export class HeaderReader {
     const name = fieldName(line);
     if (name === undefined) return 'text';
     if (name === 'received') this.received++;
-    if (name.length <= MAX_NAME && this.#seen.size < MAX_NAMES) this.#seen.add(name);
     return 'field';
-  }
-
-  #putIn(needsEmptyLine: boolean, emit: (piece: Buffer) => void): void {
-    const text = (this.#complete?.(this.#seen) ?? '') + (needsEmptyLine ? '\r\n' : '');
-    if (text !== '') emit(Buffer.from(text, 'utf8'));
   }
 }
 

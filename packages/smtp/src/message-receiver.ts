@@ -7,12 +7,13 @@ import { DotReader } from '@postcote/wire';
 import type { ClientName } from './client-name.ts';
 import type { Conversation, Transaction } from './conversation.ts';
 import { HeaderReader } from './header-reader.ts';
+import { isLocalClient } from './local-client.ts';
 import { contentMacros, replyOfLines, tellMilters } from './milter-events.ts';
-import { completesHeaders, missingHeaders } from './missing-headers.ts';
 import { refusal } from './policy.ts';
 import {
   type AcceptedEnvelope,
   AcceptError,
+  ContentRejected,
   type EnvelopeRecipient,
   type IncomingMessage,
   type MessageContext,
@@ -27,6 +28,9 @@ const WRITE_ERROR = reply(451, '3.0', 'Error: queue file write error');
 
 /** What the client is told of an error of the queue; unexpected ones are temporary too. */
 export function queueErrorReply(error: unknown): Reply {
+  if (error instanceof ContentRejected) {
+    return reply(error.status.startsWith('4') ? 451 : 550, error.status.slice(2), printable(error.message));
+  }
   if (error instanceof AcceptError) {
     if (error.code === 'noSpace') return reply(452, '3.1', 'Insufficient system storage');
     if (error.code === 'loop') return reply(451, '6.0', 'Error: alias expansion error');
@@ -70,7 +74,7 @@ export class MessageReceiver {
       }
       const receiver = new MessageReceiver(conversation, writer, {
         reader: new DotReader(form),
-        header: headerReaderOf(conversation, transaction, writer.queueId),
+        header: new HeaderReader(),
       });
       for (const field of transaction.effects.prepend) receiver.#write(Buffer.from(`${field}\r\n`));
       receiver.#write(
@@ -174,7 +178,7 @@ export class MessageReceiver {
       return reply(250, '0.0', `Ok: queued as ${this.queueId}`);
     } catch (error) {
       if (error instanceof MessageRefused) return replyOfLines(error.reply);
-      logFailure(this.#conversation, this.queueId, error);
+      if (!(error instanceof ContentRejected)) logFailure(this.#conversation, this.queueId, error);
       return queueErrorReply(error);
     }
   }
@@ -257,6 +261,8 @@ function envelopeOf(
     recipients: recipientsOf(transaction),
     ...(effects.hold ? { hold: true as const } : {}),
     ...(effects.discard ? { discard: true as const } : {}),
+    ...filterOf(effects),
+    ...(isLocalClient(conversation) ? { localHeaders: true as const } : {}),
     smtpUtf8: parameters.smtpUtf8,
     ...(parameters.bodyType === undefined ? {} : { bodyType: parameters.bodyType }),
     ...(parameters.ret === undefined ? {} : { ret: parameters.ret }),
@@ -273,23 +279,17 @@ function envelopeOf(
   };
 }
 
+/** POSTFIX: redirected mail goes through no filter. */
+function filterOf({ redirect, filter }: Transaction['effects']): { readonly filter?: string } {
+  if (redirect !== undefined) return { filter: '' };
+  return filter === undefined ? {} : { filter };
+}
+
 /** POSTFIX: a redirection takes everybody's place; who gets a copy is told of no success and no failure. */
 function recipientsOf({ recipients, effects }: Transaction): readonly EnvelopeRecipient[] {
   if (effects.redirect !== undefined) return [{ address: effects.redirect }];
   const copies = effects.bcc.map((address) => ({ address, notify: ['NEVER'] as const }));
   return [...recipients.map(({ envelope }) => envelope), ...copies];
-}
-
-function headerReaderOf(conversation: Conversation, transaction: Transaction, queueId: string): HeaderReader {
-  if (!completesHeaders(conversation)) return new HeaderReader();
-  const { settings, ports } = conversation;
-  const facts = {
-    queueId,
-    myhostname: settings.myhostname,
-    sender: transaction.sender.address,
-    date: ports.clock.now(),
-  };
-  return new HeaderReader({ complete: missingHeaders(facts) });
 }
 
 function receivedOf(

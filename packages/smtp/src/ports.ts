@@ -84,7 +84,13 @@ export type AddressClass = 'local' | 'virtualAlias' | 'virtualMailbox' | 'relay'
 export type RecipientVerdict =
   | { readonly kind: 'known'; readonly class: AddressClass }
   /** `text` as Postfix words it: `User unknown in local recipient table`. */
-  | { readonly kind: 'unknown'; readonly class: AddressClass; readonly text: string }
+  | {
+      readonly kind: 'unknown';
+      readonly class: AddressClass;
+      readonly text: string;
+      /** Of the enhanced code, where it is not the usual one: `1.6` for a user who moved. */
+      readonly detail?: string;
+    }
   /** A table could not be read: 451. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
@@ -131,6 +137,10 @@ export interface AcceptedEnvelope {
   readonly hold?: true;
   /** Accepted and not to be delivered at all. */
   readonly discard?: true;
+  /** `transport:destination` that takes the message in everybody's place: a content filter. Empty: none, whatever is set. */
+  readonly filter?: string;
+  /** The client is one of ours: addresses in its header may be incomplete (`local_header_rewrite_clients`). */
+  readonly localHeaders?: true;
 }
 
 export interface AcceptResult {
@@ -200,6 +210,17 @@ export class MessageRefused extends Error {
   constructor(reply: string) {
     super(`message refused: ${reply}`);
     this.reply = reply;
+  }
+}
+
+/** `commit` found something in the message that it does not let in. */
+export class ContentRejected extends Error {
+  override readonly name = 'ContentRejected';
+  /** `5.7.1`; a 4 in front: for now. */
+  readonly status: string;
+  constructor(status: string, text: string) {
+    super(text);
+    this.status = status;
   }
 }
 

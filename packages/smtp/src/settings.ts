@@ -144,7 +144,8 @@ export interface SmtpSettings extends AccessSettings {
 
   /** Clients whose messages get missing header fields: words as in `local_header_rewrite_clients`. */
   readonly localHeaderRewriteClients: readonly string[];
-  readonly alwaysAddMissingHeaders: boolean;
+  /** `check_address_map` of `local_header_rewrite_clients`. */
+  isLocalHeaderAddress(address: string): boolean;
 
   /** The filters of a client's session, `smtpd_milters` or what `smtpd_milter_maps` says; absent: there are none. */
   readonly openMilters?: (
@@ -314,7 +315,7 @@ export function defaultSmtpSettings(myhostname: string): SmtpSettings {
     forbidBareNewline: 'normalize',
     forbidBareNewlineRejectCode: 550,
     localHeaderRewriteClients: ['permit_inet_interfaces'],
-    alwaysAddMissingHeaders: false,
+    isLocalHeaderAddress: () => false,
     milterDaemonName: myhostname,
     milterVersion: 'Postcote',
     codes: DEFAULT_REJECT_CODES,

@@ -53,6 +53,14 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     unverified_recipient_defer_code unverified_recipient_reject_code unverified_recipient_reject_reason
     unverified_recipient_tempfail_action unverified_sender_defer_code unverified_sender_reject_code
     unverified_sender_reject_reason unverified_sender_tempfail_action`,
+  rewriting: `always_bcc body_checks body_checks_size_limit canonical_classes canonical_maps cleanup_service_name
+    content_filter default_filter_nexthop disable_mime_input_processing empty_address_recipient
+    enable_original_recipient header_address_token_limit header_checks header_from_format header_size_limit
+    masquerade_classes masquerade_domains masquerade_exceptions message_drop_headers mime_boundary_length_limit
+    mime_header_checks mime_nesting_limit nested_header_checks receive_override_options recipient_bcc_maps
+    recipient_canonical_classes recipient_canonical_maps relocated_maps remote_header_rewrite_domain sender_bcc_maps
+    sender_canonical_classes sender_canonical_maps strict_7bit_headers strict_8bitmime strict_8bitmime_body
+    strict_mime_encoding_domain undisclosed_recipients_header`,
   commands: `fast_flush_domains authorized_flush_users authorized_mailq_users authorized_submit_users`,
   delivery: `home_mailbox local_transport mailbox_transport`,
   sending: `default_transport proxy_interfaces relay_transport relayhost sender_dependent_default_transport_maps
@@ -114,14 +122,8 @@ const GROUPS: readonly Group[] = [
     message: 'passwords are checked in-process against the system accounts; no outside SASL service is asked',
   },
   {
-    names: /^(smtpd_milters|smtpd_milter_maps|content_filter|smtpd_proxy_filter)$/,
+    names: /^(smtpd_milters|smtpd_milter_maps|smtpd_proxy_filter)$/,
     message: 'filters are not called yet, and mail would come in unfiltered; remove this line to run without',
-    mustRefuse: true,
-  },
-  {
-    names: /^(header|mime_header|nested_header|body)_checks$/,
-    message:
-      'content checks are not made yet, and mail would come in unchecked; remove this line to run without',
     mustRefuse: true,
   },
   {

@@ -64,7 +64,7 @@ function openLists(settings: PostfixSettings, tables: TableRegistry, honoured: R
   for (const name of ALWAYS_OPENED_LISTS) tables.matchList(settings, name);
   for (const [name] of definitionsOf(settings)) {
     if (!honoured.has(name) || findParameter(name)?.type.kind !== 'list') continue;
-    if (name.endsWith('_maps')) tables.parameter(settings, name);
+    if (name.endsWith('_maps') || name.endsWith('_checks')) tables.parameter(settings, name);
     else if (settings.list(name).some((item) => looksLikeTable(item))) tables.matchList(settings, name);
   }
 }

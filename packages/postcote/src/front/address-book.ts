@@ -6,6 +6,7 @@ import {
   type AddressRules,
   DEFAULT_ADDRESS_RULES,
   type Destination,
+  type ExpandOptions,
   type ExtensionPolicy,
   createAddresses,
   parseMailbox,
@@ -14,7 +15,8 @@ import type { MatchList, PostfixSettings, TableRegistry } from '@postcote/config
 import type { MessageEnvelope, QueuedRecipient, Resolution, ResolvedRecipient } from '@postcote/queue';
 import type { Destination as QueueDestination } from '@postcote/queue';
 import { type TransportRules, findRoute, parseTransport } from '@postcote/smtp';
-import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from './deliverer.ts';
+import type { FilterRules } from './filter-route.ts';
+import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from './transports.ts';
 
 export interface AddressBookPorts {
   /** Throws when that cannot be known now. */
@@ -30,7 +32,7 @@ export function openAddressBook(
 ): Addresses {
   const list = (name: string): MatchList => tables.matchList(settings, name);
   const maps = (name: string) => (settings.list(name).length === 0 ? [] : [tables.parameter(settings, name)]);
-  return createAddresses(rulesOf(settings), {
+  return createAddresses(addressRulesOf(settings), {
     mydestination: list('mydestination'),
     virtualAliasDomains: list('virtual_alias_domains'),
     virtualMailboxDomains: list('virtual_mailbox_domains'),
@@ -40,12 +42,14 @@ export function openAddressBook(
     localRecipientMaps: maps('local_recipient_maps'),
     virtualMailboxMaps: maps('virtual_mailbox_maps'),
     relayRecipientMaps: maps('relay_recipient_maps'),
+    canonicalMaps: [...maps('recipient_canonical_maps'), ...maps('canonical_maps')],
+    relocatedMaps: maps('relocated_maps'),
     hasLocalUser: (name) => ports.hasLocalUser(name),
     isOwnAddress: (address) => ports.isOwnAddress(address),
   });
 }
 
-function rulesOf(s: PostfixSettings): AddressRules {
+export function addressRulesOf(s: PostfixSettings): AddressRules {
   return {
     ...DEFAULT_ADDRESS_RULES,
     myorigin: s.string('myorigin'),
@@ -73,6 +77,7 @@ export interface Routing {
   readonly rules: TransportRules;
   /** mailbox_transport, local_transport when it is not local: `transport:nexthop`; empty for our own delivery. */
   readonly mailboxTransport: string;
+  readonly filter: FilterRules;
 }
 
 /** The queue's question at acceptance: the final recipients of one address. Rejects when a table cannot answer. */
@@ -80,8 +85,9 @@ export async function resolveRecipient(
   routing: Routing,
   recipient: string,
   sender: string,
+  options?: ExpandOptions,
 ): Promise<Resolution> {
-  const expansion = await routing.addresses.expand(recipient);
+  const expansion = await routing.addresses.expand(recipient, options);
   const { problem } = expansion;
   if (problem !== undefined) {
     const kind = problem.kind === 'unavailable' ? 'unavailable' : 'loop';

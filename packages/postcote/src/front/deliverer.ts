@@ -8,13 +8,8 @@ import { parseTransport } from '@postcote/smtp';
 import { type MailSender, type SendService } from '@postcote/smtp/edge';
 import type { DeliveryClient, DeliveryOutcome } from '../delivery/client.ts';
 import { outboundMessage } from './outbound-message.ts';
+import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from './transports.ts';
 
-/**
- * The transports of a destination that goes nowhere; the next hop is a status and the reason. POSTFIX: error(8), of
- * which `retry` keeps the mail.
- */
-export const WAITING_TRANSPORT = 'retry';
-export const REFUSING_TRANSPORT = 'error';
 const DISCARDING_TRANSPORT = 'discard';
 
 /** Milliseconds before each further try when the worker is gone. */

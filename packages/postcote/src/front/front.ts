@@ -4,7 +4,7 @@ import { lstatSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { type Addresses, formatMailbox, parseMailbox } from '@postcote/aliases';
-import type { MatchList } from '@postcote/config';
+import type { MatchList, PostfixSettings } from '@postcote/config';
 import { MECHANISMS, startSasl } from '@postcote/auth';
 import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
 import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
@@ -35,9 +35,12 @@ import { DeliveryClient } from '../delivery/client.ts';
 import type { SupervisorToFront } from '../ipc.ts';
 import { ControlServer } from '../control/server.ts';
 import { Pickup, type PickupSettings } from '../pickup/pickup.ts';
-import { type Routing, openAddressBook, resolveRecipient, routeAgain } from './address-book.ts';
+import { type Routing, openAddressBook, routeAgain } from './address-book.ts';
+import { CleanupEntrance, type Entrance } from './cleanup-entrance.ts';
+import { type EntrancePolicy, entrancePolicyOf } from './cleanup-settings.ts';
 import { FrontDeliverer } from './deliverer.ts';
 import { FastFlush } from './fast-flush.ts';
+import { overridingRoute, resolveEntered } from './filter-route.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
 import { queueSettingsOf } from './queue-settings.ts';
 import { readSendServices, transportRulesOf } from './send-services.ts';
@@ -62,6 +65,9 @@ interface Settled {
   readonly services: ReadonlyMap<string, SendService>;
   readonly own: ReadonlySet<string>;
   readonly smtp: ReadonlyMap<string, SmtpSettings>;
+  /** What is done to mail on its way in, by listener. */
+  readonly entrances: ReadonlyMap<string, EntrancePolicy>;
+  readonly pickup: EntrancePolicy;
   readonly mailbox: MailboxLoginSettings;
 }
 
@@ -168,6 +174,7 @@ export class Front {
       hasLocalUser: (name) => this.#hasUser(name),
       isOwnAddress: (address) => own.has(address),
     });
+    const isOwnAddress = (address: string): boolean => own.has(address);
     const policyServers = new Map<string, PolicyServer>();
     const policyServer = (options: PolicyServerOptions): PolicyServer => {
       const key = JSON.stringify(options);
@@ -185,6 +192,12 @@ export class Front {
         }),
       ]),
     );
+    const entrances = new Map(
+      configuration.listeners.map((listener) => [
+        listenerKey(listener.service, listener.address, listener.port),
+        entrancePolicyOf(configuration, listener.settings, { isOwnAddress }),
+      ]),
+    );
     for (const address of postfix.list('proxy_interfaces')) own.add(address.replace(/^\[|\]$/g, ''));
     return {
       configuration,
@@ -193,6 +206,10 @@ export class Front {
         addresses,
         rules: transportRulesOf(configuration),
         mailboxTransport: mailboxTransport(postfix),
+        filter: {
+          defaultNexthop: postfix.string('default_filter_nexthop'),
+          myhostname: postfix.string('myhostname'),
+        },
       },
       verifyRouting: {
         addresses,
@@ -202,6 +219,8 @@ export class Front {
       services: readSendServices(configuration, given),
       own,
       smtp,
+      entrances,
+      pickup: entrancePolicyOf(configuration, pickupSettingsOf(configuration), { isOwnAddress }),
       mailbox: mailboxSettingsOf(dovecot),
     };
   }
@@ -237,9 +256,10 @@ export class Front {
       directory: queueDirectory,
       settings: queueSettingsOf(this.#settled.configuration),
       log: this.#log,
-      resolve: (recipient, envelope) =>
-        resolveRecipient(this.#settled.routing, recipient.address, envelope.sender),
-      route: (recipient, envelope) => routeAgain(this.#settled.routing, recipient, envelope),
+      resolve: (recipient, envelope) => resolveEntered(this.#settled.routing, recipient, envelope),
+      route: (recipient, envelope) =>
+        overridingRoute(recipient.address, envelope, this.#settled.routing.filter) ??
+        routeAgain(this.#settled.routing, recipient, envelope),
       deliverer: new FrontDeliverer(this.#delivery, {
         sender,
         service: (transport) => this.#settled.services.get(transport),
@@ -250,7 +270,7 @@ export class Front {
       },
     });
     this.#queue = queue;
-    const mail = queueEntrance(queue);
+    const entrance = queueEntrance(queue);
     // Counted by service and address, for all listeners together.
     const limits = new ClientLimits(() => performance.now());
     const verifier = openVerification({
@@ -287,7 +307,7 @@ export class Front {
             classify: (mailbox) => this.#settled.addresses.classify(mailbox),
             verify: (mailbox) => this.#verifyRecipient(mailbox),
           },
-          queue: mail,
+          queue: this.#smtpEntrance(queue, entrance, key),
           limits,
           log: this.#log,
         },
@@ -297,15 +317,28 @@ export class Front {
     }
     this.#settled.configuration.tableFiles.start();
     queue.start();
-    await this.#openLocalDoors(queue);
+    await this.#openLocalDoors(queue, entrance);
+  }
+
+  /** What an SMTP session writes to. */
+  #smtpEntrance(queue: Queue, next: Entrance, key: string): MessageQueue {
+    const cleanup = new CleanupEntrance({
+      next,
+      log: this.#log,
+      policy: () => this.#settled.entrances.get(key) as EntrancePolicy,
+    });
+    return {
+      hasRoomFor: (octets) => queue.hasRoomFor(octets),
+      begin: (envelope, context) => cleanup.begin(envelope, { context }),
+    };
   }
 
   /** Where this machine's own programs and commands come in. */
-  async #openLocalDoors(queue: Queue): Promise<void> {
+  async #openLocalDoors(queue: Queue, next: Entrance): Promise<void> {
     const { adminFd, publicFd, maildrop } = this.#start.control;
     const pickup = new Pickup({
       path: maildrop,
-      queue,
+      entrance: new CleanupEntrance({ next, log: this.#log, policy: () => this.#settled.pickup }),
       log: this.#log,
       settings: () => this.#pickupSettings(),
     });
@@ -385,14 +418,19 @@ function dnsServers(): { readonly servers?: readonly string[] } {
 const listenerKey = (service: string, address: string, port: number): string =>
   `${service} ${address} ${port}`;
 
-/** The queue as SMTP sees it: its errors in the port's words. */
-function queueEntrance(queue: Queue): MessageQueue {
+/** The row of master.cf that takes mail from this machine's programs. */
+function pickupSettingsOf({ postfix, master }: LoadedConfiguration): PostfixSettings {
+  const row = master?.services.find(({ command }) => command === 'pickup');
+  return row === undefined ? postfix : postfix.withOverrides(row.overrides, row.name);
+}
+
+/** The queue as what comes in sees it: its errors in the port's words. */
+function queueEntrance(queue: Queue): Entrance {
   const translate = (error: unknown): never => {
     if (error instanceof QueueError) throw new AcceptError(error.code, error.message, { cause: error });
     throw error;
   };
   return {
-    hasRoomFor: (octets) => queue.hasRoomFor(octets),
     async begin(envelope) {
       const writer = await queue.begin(envelope).catch(translate);
       return {

@@ -148,8 +148,8 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
       s.string('smtpd_forbid_bare_newline').toLowerCase() === 'reject' ? 'reject' : 'normalize',
     forbidBareNewlineRejectCode: s.int('smtpd_forbid_bare_newline_reject_code'),
 
-    localHeaderRewriteClients: s.list('local_header_rewrite_clients'),
-    alwaysAddMissingHeaders: s.bool('always_add_missing_headers'),
+    localHeaderRewriteClients: s.list('local_header_rewrite_clients').map((word) => word.toLowerCase()),
+    isLocalHeaderAddress: localHeaderAddresses(s, tables),
 
     codes: {
       reject: code('reject_code'),
@@ -187,6 +187,25 @@ function ehloKeywordMaps(
         return undefined;
       }
     },
+  };
+}
+
+/** `check_address_map type:table` of `local_header_rewrite_clients`; what cannot be asked now holds nobody. */
+function localHeaderAddresses(s: PostfixSettings, tables: TableRegistry): (address: string) => boolean {
+  const parameter = 'local_header_rewrite_clients';
+  const words = s.list(parameter);
+  const found = words
+    .filter((_, index) => words[index - 1]?.toLowerCase() === 'check_address_map')
+    .map((spec) => tables.open(spec, { parameter, origin: s.originOfWord(parameter, spec) }));
+  return (address) => {
+    try {
+      return found.some((table) => {
+        const entry = table.find(address);
+        return entry !== undefined && !(entry instanceof Promise);
+      });
+    } catch {
+      return false;
+    }
   };
 }
 

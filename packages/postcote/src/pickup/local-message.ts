@@ -1,21 +1,26 @@
-// Turns what a program wrote into a message of CRLF lines with a complete header, as it streams by. Pure.
-// Lines end in LF, CRLF or CR, as anybody wrote them; NULs go. POSTFIX: a mailbox's `From ` line before the header goes.
+// Turns what a program wrote into CRLF lines below a `Received:` of ours, as it streams by. Pure; what the header lacks
+// or says too shortly is the cleanup's work. Lines end in LF, CRLF or CR, as anybody wrote them; NULs go. POSTFIX: a
+// mailbox's `From ` line before the header goes.
 
 import { isHeaderLine } from './local-header-lines.ts';
-import { type LocalHeaderFacts, completeHeader, countReceived } from './local-header.ts';
+import { type LocalHeaderFacts, formatLocalReceived } from './local-header.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
 const CRLF = Buffer.from('\r\n');
-/** A header beyond this is taken to end here. */
-const MAX_HEADER = 1024 * 1024;
+/** A line of the header beyond this is passed on before its end is seen. */
+const MAX_HELD = 8192;
 const FROM_LINE = /^>*From /;
+const RECEIVED = /^received[ \t]*:/i;
 
 export class LocalMessage {
   readonly #facts: LocalHeaderFacts;
-  #lines: string[] = [];
-  #headerOctets = 0;
+  #started = false;
+  /** Nothing of the header was passed on yet. */
+  #first = true;
   #inHeader = true;
+  /** Within a line that was passed on before its end. */
+  #midLine = false;
   #line: Buffer[] = [];
   #lineOctets = 0;
   #afterCr = false;
@@ -26,6 +31,7 @@ export class LocalMessage {
   }
 
   push(chunk: Buffer, emit: (piece: Buffer) => void): void {
+    this.#start(emit);
     let start = 0;
     for (let at = 0; at < chunk.length; at++) {
       const octet = chunk[at];
@@ -46,19 +52,26 @@ export class LocalMessage {
         start = at + 1;
       }
     }
-    if (this.#inHeader) {
-      this.#keep(Buffer.from(chunk.subarray(start)));
-      if (this.#headerOctets + this.#lineOctets > MAX_HEADER) this.#endHeader(emit, true);
-    } else if (start < chunk.length) {
-      // A line of the body need not be whole to be passed on.
-      this.#keep(chunk.subarray(start));
-      for (const piece of this.#line.splice(0)) emit(piece);
+    // What stays here until the next chunk is a copy: the chunk is its owner's again.
+    this.#keep(this.#inHeader ? Buffer.from(chunk.subarray(start)) : chunk.subarray(start));
+    if (this.#lineOctets === 0) return;
+    if (this.#inHeader && !this.#midLine) {
+      if (this.#lineOctets <= MAX_HELD) return;
+      this.#judge();
     }
+    this.#midLine = true;
+    this.#pass(emit);
   }
 
   finish(emit: (piece: Buffer) => void): void {
-    if (this.#lineOctets > 0) this.#endLine(emit);
-    if (this.#inHeader) this.#endHeader(emit, false);
+    this.#start(emit);
+    if (this.#lineOctets > 0 || this.#midLine) this.#endLine(emit);
+  }
+
+  #start(emit: (piece: Buffer) => void): void {
+    if (this.#started) return;
+    this.#started = true;
+    emit(Buffer.from(formatLocalReceived(this.#facts)));
   }
 
   #keep(piece: Buffer): void {
@@ -67,39 +80,30 @@ export class LocalMessage {
     this.#lineOctets += piece.length;
   }
 
-  #endLine(emit: (piece: Buffer) => void): void {
-    if (!this.#inHeader) {
-      for (const piece of this.#line) emit(piece);
-      emit(CRLF);
-      this.#clearLine();
-      return;
-    }
-    const line = Buffer.concat(this.#line).toString('latin1');
-    const first = this.#lines.length === 0;
-    if (first && FROM_LINE.test(line)) {
-      this.#clearLine();
-    } else if (isHeaderLine(line, first)) {
-      this.#lines.push(line);
-      this.#headerOctets += line.length;
-      this.#clearLine();
-    } else {
-      const isText = line !== '';
-      this.#endHeader(emit, false);
-      if (isText) this.#endLine(emit);
-      else this.#clearLine();
-    }
-  }
-
-  #endHeader(emit: (piece: Buffer) => void, passLine: boolean): void {
-    this.#inHeader = false;
-    this.received = countReceived(this.#lines);
-    emit(Buffer.from(completeHeader(this.#lines, this.#facts), 'latin1'));
-    this.#lines = [];
-    if (passLine) for (const piece of this.#line.splice(0)) emit(piece);
-  }
-
-  #clearLine(): void {
+  #pass(emit: (piece: Buffer) => void): void {
+    for (const piece of this.#line) emit(piece);
     this.#line = [];
     this.#lineOctets = 0;
+  }
+
+  #endLine(emit: (piece: Buffer) => void): void {
+    if (this.#inHeader && !this.#midLine && this.#judge() === 'drop') {
+      this.#line = [];
+      this.#lineOctets = 0;
+      return;
+    }
+    this.#midLine = false;
+    this.#pass(emit);
+    emit(CRLF);
+  }
+
+  /** What the line at hand is in the header. */
+  #judge(): 'keep' | 'drop' {
+    const line = Buffer.concat(this.#line).toString('latin1');
+    if (this.#first && FROM_LINE.test(line)) return 'drop';
+    if (!isHeaderLine(line, this.#first)) this.#inHeader = false;
+    else if (RECEIVED.test(line)) this.received++;
+    this.#first = false;
+    return 'keep';
   }
 }

@@ -11,12 +11,11 @@ import { type FileHandle, lstat, open, opendir, rmdir, unlink } from 'node:fs/pr
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MatchList } from '@postcote/config';
-import type { QueueEnvelope } from '@postcote/queue';
-import type { Queue, QueueWriter } from '@postcote/queue/edge';
+import { ContentRejected } from '@postcote/smtp';
 import type { Log } from '@postcote/wire';
 import { ownershipOf } from '../control/kernel-owner.ts';
 import { userNameOf } from '../control/local-users.ts';
-import type { CompleteAddress } from './header-addresses.ts';
+import type { CleanupEntrance, EnteringMessage, InnerEnvelope } from '../front/cleanup-entrance.ts';
 import { LocalMessage } from './local-message.ts';
 import {
   MAX_ENVELOPE,
@@ -25,6 +24,9 @@ import {
   UNFINISHED_NAME,
   readSubmission,
 } from './submission-file.ts';
+
+/** Completes one address. */
+export type CompleteAddress = (address: string) => string;
 
 export interface PickupSettings {
   readonly myhostname: string;
@@ -39,7 +41,7 @@ export interface PickupSettings {
 
 export interface PickupOptions {
   readonly path: string;
-  readonly queue: Pick<Queue, 'begin'>;
+  readonly entrance: Pick<CleanupEntrance, 'begin'>;
   readonly log: Log;
   settings(): PickupSettings;
 }
@@ -213,11 +215,15 @@ export class Pickup {
     if (start === undefined) return refuse('is no submission');
     const { submission, rest } = start;
     const date = new Date();
-    const { queue, log } = this.#options;
+    const { entrance, log } = this.#options;
     const sender = submission.sender === '' ? '' : settings.complete(submission.sender);
-    let writer: QueueWriter;
+    const { fullName } = submission;
+    let writer: EnteringMessage;
     try {
-      writer = await queue.begin(envelopeOf(submission, sender, settings));
+      writer = await entrance.begin(envelopeOf(submission, sender, settings), {
+        bouncesRefusals: true,
+        ...(fullName === undefined ? {} : { fullName }),
+      });
     } catch (error) {
       return this.#postpone(name, error);
     }
@@ -227,9 +233,6 @@ export class Pickup {
       mailName: settings.mailName,
       uid,
       date,
-      sender,
-      fullName: submission.fullName,
-      complete: settings.complete,
     });
     try {
       let octets = 0;
@@ -257,6 +260,8 @@ export class Pickup {
       return 'taken';
     } catch (error) {
       await writer.abort();
+      // Said by whoever refused it; refused for now, so it is tried again.
+      if (error instanceof ContentRejected) return 'later';
       return this.#postpone(name, error);
     }
   }
@@ -295,7 +300,7 @@ async function read(file: FileHandle): Promise<Buffer | undefined> {
   return bytesRead === 0 ? undefined : buffer.subarray(0, bytesRead);
 }
 
-function envelopeOf(submission: Submission, sender: string, settings: PickupSettings): QueueEnvelope {
+function envelopeOf(submission: Submission, sender: string, settings: PickupSettings): InnerEnvelope {
   const { recipients, notify, bodyType, ret, envelopeId } = submission;
   const addresses = [...new Set(recipients.map(settings.complete))];
   return {

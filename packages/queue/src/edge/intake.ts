@@ -193,7 +193,14 @@ async function resolveAll(
     const { notify, report } = afterExpansion(recipient, resolution.recipients.length);
     if (report !== undefined) recipients.push({ index: recipients.length, ...report });
     for (const resolved of resolution.recipients) {
-      const { address, destination, original = recipient.address, sender, via, part } = resolved;
+      const {
+        address,
+        destination,
+        original = recipient.original ?? recipient.address,
+        sender,
+        via,
+        part,
+      } = resolved;
       // POSTFIX: cleanup drops duplicates after expansion, but keeps addresses apart that the client named
       // apart: each copy says in X-Original-To which one it came for (enable_original_recipient). What one alias
       // comes to has one address and goes to different places.

@@ -104,6 +104,8 @@ function unavailable(
   ];
 }
 
+const found = ({ table, datum }: AccessResult): string => `access table ${table} entry "${datum}"`;
+
 const described = ({ subject }: AccessResult, what: string): string =>
   printable(`<${subject.name}>: ${subject.label} ${what}`);
 
@@ -201,12 +203,15 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['BCC', toAddress('bcc', (effects, address) => effects.addBcc(address))],
   ['PREPEND', prepend],
   [
-    // There is no content filter to send to: mail that was to be filtered is not let in unfiltered.
     'FILTER',
-    ({ table, datum }) => ({
-      kind: 'fault',
-      saw: `${table} says FILTER`,
-      warnings: [`access table ${table} entry "${datum}": FILTER cannot be carried out`],
+    onMessage('FILTER', (result, text, effects) => {
+      if (text === '') return pass(result, { warnings: [`${found(result)} has FILTER entry without value`] });
+      if (!text.includes(':')) {
+        const warning = `${found(result)} requires transport:destination`;
+        return pass(result, { warnings: [warning] });
+      }
+      effects.setFilter(text);
+      return pass(result, { note: { kind: 'filter', text: described(result, `triggers FILTER ${text}`) } });
     }),
   ],
 ]);

@@ -127,7 +127,8 @@ describe('actions', () => {
     ['reject', '554 5.7.1 … Access denied'],
     ['warn_if_reject reject_unauth_destination, defer', '450 4.3.2 … Try again later'],
     ['check_sender_access hash:/x', '451 4.3.5 Server configuration error'],
-    ['FILTER smtp:[127.0.0.1]:10025', '451 4.3.5 Server configuration error'],
+    ['FILTER smtp:[127.0.0.1]:10025', '250 2.1.5 Ok'],
+    ['FILTER nowhere', '250 2.1.5 Ok'],
     ['REDIRECT nobody', '250 2.1.5 Ok'],
     ['PREPEND nothing', '250 2.1.5 Ok'],
     ['', '250 2.1.5 Ok'],
@@ -199,6 +200,10 @@ describe('what actions do to the message', () => {
     });
     expect(envelopeOf(await sent('BCC bob@example.com', place))).toMatchObject({
       recipients: [ALICE, { address: 'bob@example.com', notify: ['NEVER'] }],
+    });
+    expect(envelopeOf(await sent('FILTER smtp:[127.0.0.1]:10025', place))).toMatchObject({
+      filter: 'smtp:[127.0.0.1]:10025',
+      recipients: [ALICE],
     });
   });
 

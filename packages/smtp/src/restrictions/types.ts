@@ -65,7 +65,7 @@ export interface Subject {
 
 /** A log line of a word that lets the session go on: `NOQUEUE: hold: RCPT from …: <text>; from=…`. */
 export interface Note {
-  readonly kind: 'info' | 'warn' | 'hold' | 'discard' | 'redirect' | 'bcc' | 'permit';
+  readonly kind: 'info' | 'warn' | 'hold' | 'discard' | 'filter' | 'redirect' | 'bcc' | 'permit';
   readonly text: string;
   /** What is judged is the client, whose name only the log may know: `name[address]` follows the text. */
   readonly ofClient?: true;

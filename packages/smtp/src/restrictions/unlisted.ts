@@ -22,6 +22,11 @@ export function unlistedReply(
   const code = UNKNOWN_CODES.get(verdict.class)?.(codes) ?? codes.unknownLocalRecipient;
   const [detail, label] =
     who.role === 'sender' ? (['1.0', 'Sender address'] as const) : (['1.1', 'Recipient address'] as const);
+  if (verdict.detail !== undefined) {
+    // POSTFIX: a user who moved is 550 whatever the class.
+    const moved = verdict.class === 'virtualAlias' ? code : 550;
+    return reply(moved, verdict.detail, `<${who.display}>: ${label} rejected: ${verdict.text}`);
+  }
   return reply(code, detail, `<${who.display}>: ${label} rejected: ${verdict.text}`);
 }
 
