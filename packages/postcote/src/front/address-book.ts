@@ -15,7 +15,6 @@ import type { MatchList, PostfixSettings, TableRegistry } from '@postcote/config
 import type { MessageEnvelope, QueuedRecipient, Resolution, ResolvedRecipient } from '@postcote/queue';
 import type { Destination as QueueDestination } from '@postcote/queue';
 import { type TransportRules, findRoute, parseTransport } from '@postcote/smtp';
-import type { FilterRules } from './filter-route.ts';
 import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from './transports.ts';
 
 export interface AddressBookPorts {
@@ -77,7 +76,6 @@ export interface Routing {
   readonly rules: TransportRules;
   /** mailbox_transport, local_transport when it is not local: `transport:nexthop`; empty for our own delivery. */
   readonly mailboxTransport: string;
-  readonly filter: FilterRules;
 }
 
 /** The queue's question at acceptance: the final recipients of one address. Rejects when a table cannot answer. */

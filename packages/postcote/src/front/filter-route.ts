@@ -11,6 +11,11 @@ export interface FilterRules {
   readonly myhostname: string;
 }
 
+/** Where a message that came in goes. */
+export interface MessageRouting extends Routing {
+  readonly filter: FilterRules;
+}
+
 /** Undefined: the recipient decides. */
 export function overridingRoute(
   address: string,
@@ -29,7 +34,7 @@ export function overridingRoute(
 
 /** The queue's question at acceptance, with what the way in decided about the message. */
 export async function resolveEntered(
-  routing: Routing,
+  routing: MessageRouting,
   recipient: EnvelopeRecipient,
   envelope: MessageEnvelope,
 ): Promise<Resolution> {

@@ -40,7 +40,7 @@ import { CleanupEntrance, type Entrance } from './cleanup-entrance.ts';
 import { type EntrancePolicy, entrancePolicyOf } from './cleanup-settings.ts';
 import { FrontDeliverer } from './deliverer.ts';
 import { FastFlush } from './fast-flush.ts';
-import { overridingRoute, resolveEntered } from './filter-route.ts';
+import { type MessageRouting, overridingRoute, resolveEntered } from './filter-route.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
 import { queueSettingsOf } from './queue-settings.ts';
 import { readSendServices, transportRulesOf } from './send-services.ts';
@@ -59,7 +59,7 @@ const GOODBYE = 3_000;
 interface Settled {
   readonly configuration: LoadedConfiguration;
   readonly addresses: Addresses;
-  readonly routing: Routing;
+  readonly routing: MessageRouting;
   /** How probes of addresses go. */
   readonly verifyRouting: Routing;
   readonly services: ReadonlyMap<string, SendService>;

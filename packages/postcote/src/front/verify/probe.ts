@@ -5,7 +5,7 @@
 import type { QueuedRecipient, Resolution, ResolvedRecipient } from '@postcote/queue';
 import type { MailSender, SendService, SentRecipient } from '@postcote/smtp/edge';
 import type { Log } from '@postcote/wire';
-import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from '../deliverer.ts';
+import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from '../transports.ts';
 import type { ProbeResult, ProbeStatus } from './verification.ts';
 
 export interface ProbePorts {
