@@ -21,6 +21,7 @@ export type {
   ResolvedRecipient,
   Route,
 } from './ports.ts';
+export { readTemplates, timeInUnit } from './bounce-template.ts';
 export { type Feedback, parseFeedback } from './concurrency.ts';
 export { defaultQueueSettings } from './settings.ts';
 export type { NoticeSettings, QueueSettings, TransportLimits } from './settings.ts';

@@ -62,14 +62,19 @@ export function formatNotice(facts: NoticeFacts, frame: NoticeFrame, settings: N
   const { kind } = facts;
   const boundary = `${frame.queueId}.${Math.floor(frame.now / 1000)}/${myhostname}`;
   const global = isBeyondAscii(facts);
+  const template = settings.templates[kind];
   const subject = frame.forPostmaster
-    ? `Postmaster Copy: ${kind === 'delay' ? 'Delayed Mail' : 'Undelivered Mail'}`
-    : SUBJECTS[kind];
+    ? (template?.postmasterSubject ??
+      `Postmaster Copy: ${kind === 'delay' ? 'Delayed Mail' : 'Undelivered Mail'}`)
+    : (template?.subject ?? SUBJECTS[kind]);
+  const charset = global ? 'utf-8' : (template?.charset ?? 'us-ascii');
+  const explained = explain(facts, settings);
+  const textIs8bit = global || explained.some((line) => /[^\0-\x7f]/.test(line));
   const head = [
     `Received: by ${myhostname} (${mailName})`,
     `\tid ${frame.queueId}; ${formatDate(frame.now)}`,
     `Date: ${formatDate(frame.now)}`,
-    `From: MAILER-DAEMON@${myhostname} (Mail Delivery System)`,
+    `From: ${senderOf(template?.from, myhostname)}`,
     `Subject: ${subject}`,
     `To: ${frame.to}`,
     // RFC 3834 §5.
@@ -77,17 +82,17 @@ export function formatNotice(facts: NoticeFacts, frame: NoticeFrame, settings: N
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;`,
     `\tboundary="${boundary}"`,
-    ...(has8bit(facts.original) || global ? ['Content-Transfer-Encoding: 8bit'] : []),
+    ...(has8bit(facts.original) || textIs8bit ? ['Content-Transfer-Encoding: 8bit'] : []),
     `Message-Id: <${frame.now.toString(36)}.${frame.queueId}@${myhostname}>`,
     '',
     'This is a MIME-encapsulated message.',
     '',
     `--${boundary}`,
     'Content-Description: Notification',
-    `Content-Type: text/plain; charset=${global ? 'utf-8' : 'us-ascii'}`,
-    ...(global ? ['Content-Transfer-Encoding: 8bit'] : []),
+    `Content-Type: text/plain; charset=${charset}`,
+    ...(textIs8bit ? ['Content-Transfer-Encoding: 8bit'] : []),
     '',
-    ...explain(facts, settings),
+    ...explained,
     '',
     `--${boundary}`,
     'Content-Description: Delivery report',
@@ -111,13 +116,22 @@ export function formatNotice(facts: NoticeFacts, frame: NoticeFrame, settings: N
   ]);
 }
 
-function explain(facts: NoticeFacts, { myhostname }: NoticeSettings): string[] {
-  return [
+/** POSTFIX: `MAILER-DAEMON (Mail Delivery System)` gets the host's name. */
+function senderOf(from: string | undefined, myhostname: string): string {
+  if (from === undefined) return `MAILER-DAEMON@${myhostname} (Mail Delivery System)`;
+  return from.includes('@') ? from : from.replace(/MAILER-DAEMON/i, (name) => `${name}@${myhostname}`);
+}
+
+function explain(facts: NoticeFacts, { myhostname, templates }: NoticeSettings): string[] {
+  const opening = templates[facts.kind]?.text ?? [
     `This is the mail system at host ${myhostname}.`,
     '',
     ...OPENINGS[facts.kind](facts),
     '',
     `                   The mail system`,
+  ];
+  return [
+    ...opening.flatMap(cut),
     ...facts.recipients.flatMap(({ recipient, result }) => ['', ...wrap(describe(recipient, result))]),
   ];
 }
@@ -158,9 +172,11 @@ function reportFields(facts: NoticeFacts, settings: NoticeSettings): string[] {
   const type = isBeyondAscii(facts) ? 'utf-8' : 'rfc822';
   return [
     `Reporting-MTA: dns; ${settings.myhostname}`,
-    ...(envelope.envelopeId === undefined ? [] : [`Original-Envelope-Id: ${oneLine(envelope.envelopeId)}`]),
+    ...(envelope.envelopeId === undefined
+      ? []
+      : cut(`Original-Envelope-Id: ${oneLine(envelope.envelopeId)}`)),
     `X-Postfix-Queue-ID: ${facts.queueId}`,
-    ...(envelope.sender === '' ? [] : [`X-Postfix-Sender: ${type}; ${oneLine(envelope.sender)}`]),
+    ...(envelope.sender === '' ? [] : cut(`X-Postfix-Sender: ${type}; ${oneLine(envelope.sender)}`)),
     `Arrival-Date: ${formatDate(facts.arrivedAt)}`,
     ...facts.recipients.flatMap(({ recipient, result }) => {
       const original = originalRecipient(recipient);
@@ -168,11 +184,11 @@ function reportFields(facts: NoticeFacts, settings: NoticeSettings): string[] {
       const wordsType = result.diagnostic === undefined ? 'X-Postfix' : 'smtp';
       return [
         '',
-        `Final-Recipient: ${type}; ${oneLine(recipient.address)}`,
-        `Original-Recipient: ${original}`,
+        ...cut(`Final-Recipient: ${type}; ${oneLine(recipient.address)}`),
+        ...cut(`Original-Recipient: ${original}`),
         `Action: ${kind === 'success' ? successAction(result) : ACTIONS[kind]}`,
         `Status: ${result.dsn}`,
-        ...(result.remoteMta === undefined ? [] : [`Remote-MTA: dns; ${oneLine(result.remoteMta)}`]),
+        ...(result.remoteMta === undefined ? [] : cut(`Remote-MTA: dns; ${oneLine(result.remoteMta)}`)),
         ...fold(`Diagnostic-Code: ${wordsType}; ${oneLine(words)}`),
         ...(kind === 'delay' ? [`Will-Retry-Until: ${formatDate(facts.retryUntil)}`] : []),
       ];

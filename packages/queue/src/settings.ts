@@ -1,5 +1,6 @@
 // The queue's settings, with Postfix's defaults. Times are milliseconds, sizes octets.
 
+import type { TemplatesRead } from './bounce-template.ts';
 import type { ConcurrencySettings, Feedback } from './concurrency.ts';
 
 export interface QueueSettings {
@@ -89,6 +90,8 @@ export interface NoticeSettings {
   readonly doubleBounceRecipient: string;
   readonly bounceRecipient: string;
   readonly delayRecipient: string;
+  /** bounce_template_file */
+  readonly templates: TemplatesRead['templates'];
   /** notify_classes, in lower case. */
   readonly classes: ReadonlySet<string>;
 }
@@ -132,6 +135,7 @@ export const defaultQueueSettings: QueueSettings = {
     doubleBounceRecipient: 'postmaster',
     bounceRecipient: 'postmaster',
     delayRecipient: 'postmaster',
+    templates: {},
     classes: new Set(['resource', 'software']),
   },
 };

@@ -67,7 +67,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     sender_dependent_relayhost_maps smtp_discard_ehlo_keywords smtp_helo_name smtp_helo_timeout smtp_never_send_ehlo
     lmtp_discard_lhlo_keywords lmtp_lhlo_name lmtp_lhlo_timeout transport_maps virtual_transport
     best_mx_transport smtp_tls_dane_insecure_mx_policy tls_append_default_CA`,
-  notices: `2bounce_notice_recipient bounce_notice_recipient bounce_queue_lifetime bounce_size_limit
+  notices: `2bounce_notice_recipient bounce_notice_recipient bounce_queue_lifetime bounce_size_limit bounce_template_file
     delay_notice_recipient delay_warning_time double_bounce_sender maximal_queue_lifetime notify_classes`,
   queue: `default_destination_concurrency_limit default_destination_recipient_limit default_process_limit
     enable_long_queue_ids local_destination_concurrency_limit maximal_backoff_time minimal_backoff_time

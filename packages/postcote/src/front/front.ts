@@ -121,7 +121,7 @@ export class Front {
       this.#settled.configuration.tableFiles.stop();
       this.#settled = settled;
       settled.configuration.tableFiles.start();
-      this.#queue?.configure(queueSettingsOf(settled.configuration));
+      this.#queue?.configure(queueSettingsOf(settled.configuration, this.#log));
     } catch (error) {
       this.#log('error', 'postcote', `front: reload refused, the settings of before stay: ${String(error)}`);
       return;
@@ -254,7 +254,7 @@ export class Front {
     this.#sender = sender;
     const queue = await openQueue({
       directory: queueDirectory,
-      settings: queueSettingsOf(this.#settled.configuration),
+      settings: queueSettingsOf(this.#settled.configuration, this.#log),
       log: this.#log,
       resolve: (recipient, envelope) => resolveEntered(this.#settled.routing, recipient, envelope),
       route: (recipient, envelope) =>

@@ -1,17 +1,21 @@
 // main.cf and the rows of master.cf → the queue's settings.
 
+import { readFileSync } from 'node:fs';
 import type { PostfixSettings } from '@postcote/config';
 import type { LoadedConfiguration } from '@postcote/config/edge';
 import {
   defaultQueueSettings,
   type Feedback,
   parseFeedback,
+  readTemplates,
+  timeInUnit,
   type QueueSettings,
   type TransportLimits,
 } from '@postcote/queue';
+import type { Log } from '@postcote/wire';
 
 /** Throws, with what is wrong, for a value that the queue cannot follow. */
-export function queueSettingsOf({ postfix, master }: LoadedConfiguration): Partial<QueueSettings> {
+export function queueSettingsOf({ postfix, master }: LoadedConfiguration, log: Log): Partial<QueueSettings> {
   const ms = (name: string): number => postfix.time(name) * 1000;
   return {
     queueRunDelay: ms('queue_run_delay'),
@@ -32,6 +36,7 @@ export function queueSettingsOf({ postfix, master }: LoadedConfiguration): Parti
       doubleBounceRecipient: postfix.string('2bounce_notice_recipient'),
       bounceRecipient: postfix.string('bounce_notice_recipient'),
       delayRecipient: postfix.string('delay_notice_recipient'),
+      templates: templatesOf(postfix, log),
       classes: new Set(postfix.list('notify_classes').map((word) => word.toLowerCase())),
     },
     ...transportSettingsOf(postfix, master),
@@ -41,6 +46,25 @@ export function queueSettingsOf({ postfix, master }: LoadedConfiguration): Parti
     messageSizeLimit: postfix.int('message_size_limit'),
     longQueueIds: postfix.bool('enable_long_queue_ids'),
   };
+}
+
+/** POSTFIX: what cannot be used in it is a warning, and the server's own words stay. */
+function templatesOf(s: PostfixSettings, log: Log): QueueSettings['notices']['templates'] {
+  const file = s.string('bounce_template_file');
+  if (file === '') return {};
+  const valueOf = (name: string): string | undefined =>
+    timeInUnit(name, (parameter) => s.time(parameter)) ??
+    (s.raw(name) === undefined ? undefined : s.string(name));
+  let text = '';
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    log('warn', 'postfix/bounce', `bounce_template_file: ${String(error)}: using the words of the server`);
+  }
+  const { templates, problems } = readTemplates(text, valueOf);
+  for (const problem of problems)
+    log('warn', 'postfix/bounce', `${file}:${problem}: using the words of the server for it`);
+  return templates;
 }
 
 /** Transports that every installation has, whatever master.cf says. */
