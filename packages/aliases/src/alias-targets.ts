@@ -1,5 +1,6 @@
 // The right-hand side of aliases(5): addresses, `\user`, `|command`, `/file/name`, `:include:/file/name`, of
-// which the last three may be quoted to hold blanks.
+// which the last three may be quoted to hold blanks. `.forward` files and the files of `:include:` have the same
+// grammar, and `~/name` for a file below the home.
 
 import { parseAddressList } from './address-list.ts';
 import type { EnvelopeMailbox } from './ports.ts';
@@ -20,15 +21,19 @@ function readItem(item: string): AliasTarget[] {
   const inner = /^"((?:[^"\\]|\\.)*)"$/s.exec(text);
   const plain = inner?.[1] === undefined ? text : inner[1].replace(/\\(.)/gs, '$1');
   if (plain.startsWith('|')) return [{ kind: 'command', target: plain.slice(1).trim() }];
-  if (plain.startsWith('/') && !plain.includes('@')) return [{ kind: 'file', target: plain }];
+  if (/^[/~]/.test(plain) && (inner !== null || !/[\s@]/.test(plain)))
+    return [{ kind: 'file', target: plain }];
   const include = /^:include:\s*"?([^"]*)"?$/i.exec(plain);
   if (include?.[1] !== undefined) return [{ kind: 'include', target: include[1].trim() }];
   const user = /^\\([^\s@,;:<>()"]+)$/.exec(plain);
   if (user?.[1] !== undefined) return [{ kind: 'user', name: user[1] }];
-  return parseAddressList(text).map(({ local, domain }) => ({
-    kind: 'address',
-    mailbox: domain === undefined ? { local } : { local, domain },
-  }));
+  return parseAddressList(text).map(({ local, domain, quoted }) => {
+    // POSTFIX: commas may be missing: `"|command" bob`.
+    const whole = domain === undefined ? local : `${local}@${domain}`;
+    if (quoted && whole.startsWith('|')) return { kind: 'command', target: whole.slice(1).trim() };
+    if (whole.startsWith('/') || whole.startsWith('~')) return { kind: 'file', target: whole };
+    return { kind: 'address', mailbox: domain === undefined ? { local } : { local, domain } };
+  });
 }
 
 /** Items between commas that stand outside quotes, comments and brackets. */

@@ -21,18 +21,25 @@ export type Destination =
       readonly extension?: string;
       /** For `Delivered-To:`: the address the local delivery began with. */
       readonly deliveredTo: string;
+      /** The mailbox itself: `\user`, and who is named in his own .forward file. */
+      readonly mailbox?: true;
     })
   | (Provenance & {
       readonly kind: 'remote';
       readonly address: string;
       readonly class: 'relay' | 'default' | 'virtualMailbox';
     })
-  /** Recognised in an alias and not run (yet): the mail waits with this reason. */
+  /** What an alias names besides addresses; whoever carries it out looks it up in the alias again. */
   | (Provenance & {
       readonly kind: 'command' | 'file' | 'include';
       readonly target: string;
-      readonly reason: string;
+      readonly alias: string;
+      readonly deliveredTo: string;
+      /** For the addresses of a list: an extension that the alias did not cover, with its delimiter. */
+      readonly unmatched?: string;
     })
+  /** `fallback_transport`: who is unknown here may be known there. */
+  | (Provenance & { readonly kind: 'transport'; readonly address: string; readonly transport: string })
   /** Nobody's: permanent (5.1.1 unknown, 5.4.6 loop) or for now. */
   | (Provenance & {
       readonly kind: 'undeliverable';
@@ -51,12 +58,15 @@ export function destinationKey(destination: Destination): string {
         destination.deliveredTo.toLowerCase(),
         destination.user,
         destination.extension,
+        destination.mailbox,
       ]);
     case 'remote':
       return JSON.stringify(['remote', destination.address.toLowerCase()]);
     case 'undeliverable':
       return JSON.stringify(['undeliverable', destination.address.toLowerCase(), destination.status]);
+    case 'transport':
+      return JSON.stringify(['transport', destination.address.toLowerCase(), destination.transport]);
     default:
-      return JSON.stringify([destination.kind, destination.target]);
+      return JSON.stringify([destination.kind, destination.alias, destination.target]);
   }
 }

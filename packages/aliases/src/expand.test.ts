@@ -36,6 +36,7 @@ describe('expand', () => {
       kind: 'local',
       user: 'bob',
       deliveredTo: 'alist@example.org',
+      mailbox: true,
       original: 'toalias@example.com',
     });
   });

@@ -6,7 +6,12 @@
 
 import { findAddress } from './address-lookup.ts';
 import { type Destination, destinationKey } from './destinations.ts';
-import { expandLocal, type Resubmitted } from './local-expansion.ts';
+import {
+  expandLocal,
+  type ForwardedTargets,
+  type LocalExpansion,
+  type Resubmitted,
+} from './local-expansion.ts';
 import { formatMailbox, foldAddress, type FullMailbox, parseMailbox } from './mailbox-address.ts';
 import type { AddressPorts, AddressRules, EnvelopeMailbox } from './ports.ts';
 import { formatFull, resolve, type Resolved, rewrite } from './rewrite.ts';
@@ -57,6 +62,30 @@ export async function expand(
   }
 }
 
+/** A recipient of ours whose delivery found other addresses in its place. */
+export interface ForwardedRecipient extends ForwardedTargets {
+  /** The local recipient as `Delivered-To:` names it. */
+  readonly deliveredTo: string;
+  readonly original: string;
+  /** Who passed the mail on before, the last one first. */
+  readonly via: readonly string[];
+  readonly sender?: string;
+}
+
+/** What the addresses of a .forward file or a list come to. Never throws. */
+export async function expandForwarded(
+  forwarded: ForwardedRecipient,
+  world: { readonly rules: AddressRules; readonly ports: AddressPorts },
+): Promise<Expansion> {
+  const run = new ExpansionRun(forwarded.deliveredTo, world, {});
+  try {
+    return await run.runForwarded(forwarded);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return run.fail({ kind: 'unavailable', status: '4.3.0', reason });
+  }
+}
+
 class ExpansionRun {
   readonly #context: ExpansionContext;
   readonly #mailbox: EnvelopeMailbox;
@@ -89,7 +118,18 @@ class ExpansionRun {
     if (formatFull(start) !== this.#original) {
       log.add({ stage: 'rewrite', address: this.#original, result: formatFull(start) });
     }
-    const rounds: Round[] = [{ address: start, original: this.#original, via: [] }];
+    return await this.#runRounds([{ address: start, original: this.#original, via: [] }]);
+  }
+
+  async runForwarded(forwarded: ForwardedRecipient): Promise<Expansion> {
+    const { deliveredTo, original, via, sender } = forwarded;
+    const address = rewrite(parseMailbox(deliveredTo), this.#context.rules);
+    const round = { address, original, via, ...(sender === undefined ? {} : { sender }) };
+    const expanded = await expandLocal({ ...round, deliveredTo }, this.#context, forwarded);
+    return await this.#runRounds(this.#take(expanded, [deliveredTo, ...via]));
+  }
+
+  async #runRounds(rounds: Round[]): Promise<Expansion> {
     for (let round = rounds.shift(); round !== undefined; round = rounds.shift()) {
       const asItIs = this.#options.virtual === false && round.via.length === 0;
       const expanded: VirtualExpansion = asItIs
@@ -102,7 +142,7 @@ class ExpansionRun {
       }
       for (const address of expanded.addresses) rounds.push(...(await this.#deliver(address, round)));
     }
-    return { destinations: [...this.#found.values()], steps: log.steps };
+    return { destinations: [...this.#found.values()], steps: this.#context.log.steps };
   }
 
   async #deliver(address: FullMailbox, round: Round): Promise<Round[]> {
@@ -150,9 +190,12 @@ class ExpansionRun {
       this.#undeliverable(round, { permanent: true, status: '5.4.6', reason });
       return [];
     }
-    const { destinations, resubmitted } = await expandLocal({ ...round, deliveredTo }, this.#context);
+    const expanded = await expandLocal({ ...round, deliveredTo }, this.#context);
+    return this.#take(expanded, [deliveredTo, ...round.via]);
+  }
+
+  #take({ destinations, resubmitted }: LocalExpansion, via: readonly string[]): Round[] {
     for (const destination of destinations) this.#add(destination);
-    const via = [deliveredTo, ...round.via];
     return resubmitted.map((next: Resubmitted) => ({ ...next, via }));
   }
 

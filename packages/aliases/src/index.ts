@@ -7,7 +7,7 @@ export { type ListedAddress, parseAddressList } from './address-list.ts';
 export { type AliasTarget, parseAliasTargets } from './alias-targets.ts';
 export { splitExtension, type SplitLocalPart } from './delimiter.ts';
 export { type Destination, destinationKey } from './destinations.ts';
-export type { ExpandOptions, Expansion } from './expand.ts';
+export type { ExpandOptions, Expansion, ForwardedRecipient } from './expand.ts';
 export { formatLocalPart, formatMailbox, type FullMailbox, parseMailbox } from './mailbox-address.ts';
 export {
   type AddressClass,
@@ -23,6 +23,8 @@ export {
   type Origin,
   type OwnDomains,
   type TableAnswer,
+  type UnknownUser,
+  type UnknownUserFate,
 } from './ports.ts';
 export { formatFull, isLocalDomain, type Resolved, rewrite, SlowTableError } from './rewrite.ts';
 export { type ExpansionStep, formatStep } from './steps.ts';

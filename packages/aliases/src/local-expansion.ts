@@ -8,7 +8,7 @@
 import { type AliasTarget, parseAliasTargets } from './alias-targets.ts';
 import { splitExtension } from './delimiter.ts';
 import type { Destination } from './destinations.ts';
-import { foldAddress, type FullMailbox } from './mailbox-address.ts';
+import { foldAddress, type FullMailbox, parseMailbox } from './mailbox-address.ts';
 import type { AddressTable, TableAnswer } from './ports.ts';
 import { formatFull, resolve, rewrite } from './rewrite.ts';
 import { type ExpansionContext, MAX_LOOKUPS } from './virtual-expansion.ts';
@@ -40,6 +40,17 @@ interface Work {
   readonly owned?: string;
   /** `\user`: no aliases. */
   readonly literal?: boolean;
+  /** It comes from a .forward file or a list without an owner: bounces stay the sender's, and so does the original. */
+  readonly forwarded?: boolean;
+}
+
+/** Where the expansion goes on with what a .forward file or a list named. */
+export interface ForwardedTargets {
+  readonly targets: readonly Extract<AliasTarget, { kind: 'address' | 'user' }>[];
+  /** Whose .forward file it was: named in it, that is the mailbox. */
+  readonly user?: string;
+  /** Goes on to every address, with its delimiter. */
+  readonly extension?: string;
 }
 
 export interface LocalRecipient {
@@ -56,8 +67,9 @@ export interface LocalRecipient {
 export async function expandLocal(
   recipient: LocalRecipient,
   context: ExpansionContext,
+  forwarded?: ForwardedTargets,
 ): Promise<LocalExpansion> {
-  return await new LocalRun(recipient, context).run();
+  return await new LocalRun(recipient, context).run(forwarded);
 }
 
 class LocalRun {
@@ -69,15 +81,19 @@ class LocalRun {
   readonly #seen = new Set<string>();
   /** A stack instead of recursion: the first destination of an alias comes first. */
   readonly #stack: Work[] = [];
+  /** Whose .forward file is being expanded. */
+  #forwarder: string | undefined;
 
   constructor(recipient: LocalRecipient, context: ExpansionContext) {
     this.#recipient = recipient;
     this.#context = context;
   }
 
-  async run(): Promise<LocalExpansion> {
+  async run(forwarded?: ForwardedTargets): Promise<LocalExpansion> {
     const { address, sender } = this.#recipient;
-    this.#stack.push({ address, depth: 0, ...(sender === undefined ? {} : { sender }) });
+    if (forwarded === undefined)
+      this.#stack.push({ address, depth: 0, ...(sender === undefined ? {} : { sender }) });
+    else this.#startWith(forwarded);
     for (let work = this.#stack.pop(); work !== undefined; work = this.#stack.pop()) {
       if (this.#context.budget.left-- <= 0) {
         this.#fail(work, {
@@ -98,6 +114,23 @@ class LocalRun {
       await this.#deliver(work);
     }
     return { destinations: this.#destinations, resubmitted: this.#resubmitted };
+  }
+
+  /** POSTFIX: the forwarding user counts as the list's owner: other accounts get queue entries of their own. */
+  #startWith({ targets, user, extension = '' }: ForwardedTargets): void {
+    const { address, sender } = this.#recipient;
+    this.#forwarder = user;
+    const works = targets.map((target) =>
+      this.#follow(target, {
+        depth: 1,
+        owned: user ?? formatFull(address),
+        forwarded: true,
+        extension,
+        ...(user === undefined ? {} : { from: user }),
+        ...(sender === undefined ? {} : { sender }),
+      }),
+    );
+    for (const work of works.reverse()) if (work !== undefined) this.#stack.push(work);
   }
 
   async #deliver(work: Work): Promise<void> {
@@ -158,6 +191,7 @@ class LocalRun {
         extension: alias.extension,
         ...(sender === undefined ? {} : { sender }),
         ...(owned === undefined ? {} : { owned }),
+        ...(owner === undefined && work.forwarded === true ? { forwarded: true } : {}),
       }),
     );
     for (const item of next.reverse()) if (item !== undefined) this.#stack.push(item);
@@ -205,7 +239,7 @@ class LocalRun {
       return { ...inherited, address: rewrite({ local: target.name }, this.#context.rules), literal: true };
     }
     if (target.kind !== 'address') {
-      this.#defer(target, how.sender);
+      this.#special(target, how);
       return undefined;
     }
     const full = rewrite(target.mailbox, this.#context.rules);
@@ -232,6 +266,7 @@ class LocalRun {
       result: exists ? 'account found' : 'no such account',
     });
     if (!exists) {
+      if (await this.#deliverUnknown(work, box)) return;
       // POSTFIX: wording and code of local(8). It drops mail for a postmaster without alias or account; here that
       // is undeliverable like any other, and said so.
       this.#fail(work, { permanent: true, status: '5.1.1', reason: `unknown user: "${user}"` });
@@ -242,19 +277,64 @@ class LocalRun {
       user,
       ...(extension === undefined || extension === '' ? {} : { extension }),
       deliveredTo: this.#recipient.deliveredTo,
+      ...(work.literal === true || user === this.#forwarder ? { mailbox: true } : {}),
       ...this.#where(),
       ...(work.sender === undefined ? {} : { sender: work.sender }),
     });
   }
 
-  #defer(target: Exclude<AliasTarget, { kind: 'address' | 'user' }>, sender: string | undefined): void {
-    if (!this.#first(`${target.kind} ${target.target}`)) return;
+  /** POSTFIX: deliver_unknown(3). */
+  async #deliverUnknown(
+    work: Work,
+    box: { readonly user: string; readonly extension: string | undefined },
+  ): Promise<boolean> {
+    const { user, extension = '' } = box;
+    const { local, domain } = work.address;
+    const unknown = { user, local: local.toLowerCase(), domain, extension };
+    const fate = await this.#context.ports.unknownUser?.(unknown);
+    if (fate === undefined) return false;
+    const address = formatFull(work.address);
+    if (fate.kind === 'transport') {
+      const { transport } = fate;
+      this.#context.log.add({ stage: 'user', address, key: user, result: `fallback transport ${transport}` });
+      const sender = work.sender === undefined ? {} : { sender: work.sender };
+      this.#add({ kind: 'transport', address, transport, ...this.#where(), ...sender });
+      return true;
+    }
+    const relay = rewrite(parseMailbox(fate.address), this.#context.rules);
+    const name = foldAddress(formatFull(relay));
+    // Never round in circles: who is unknown too is not passed on a second time.
+    if (name === foldAddress(address) || !this.#first(`luser_relay ${name}`)) return false;
+    this.#context.log.add({ stage: 'user', address, key: user, result: `luser_relay ${name}` });
+    const { sender, owned, forwarded, depth } = work;
+    const next = this.#follow(
+      { kind: 'address', mailbox: relay },
+      {
+        depth: depth + 1,
+        extension: '',
+        ...(sender === undefined ? {} : { sender }),
+        ...(owned === undefined ? {} : { owned }),
+        ...(forwarded === undefined ? {} : { forwarded }),
+      },
+    );
+    if (next !== undefined) this.#stack.push(next);
+    return true;
+  }
+
+  #special(
+    { kind, target }: Exclude<AliasTarget, { kind: 'address' | 'user' }>,
+    how: Omit<Work, 'address' | 'literal'> & { readonly extension: string },
+  ): void {
+    const alias = how.from ?? '';
+    if (!this.#first(`${kind} ${alias} ${target}`)) return;
     this.#add({
-      kind: target.kind,
-      target: target.target,
-      reason: DEFER_REASONS[target.kind](target.target),
+      kind,
+      target,
+      alias,
+      deliveredTo: this.#recipient.deliveredTo,
+      ...(kind === 'include' && how.extension !== '' ? { unmatched: how.extension } : {}),
       ...this.#where(),
-      ...(sender === undefined ? {} : { sender }),
+      ...(how.sender === undefined ? {} : { sender: how.sender }),
     });
   }
 
@@ -271,12 +351,16 @@ class LocalRun {
     });
   }
 
-  #resubmit(address: FullMailbox, how: { readonly sender?: string; readonly owned?: string }): void {
+  #resubmit(
+    address: FullMailbox,
+    how: { readonly sender?: string; readonly owned?: string; readonly forwarded?: boolean },
+  ): void {
     const text = formatFull(address);
     if (!this.#first(`indirect ${foldAddress(text)}`)) return;
     this.#context.log.add({ stage: 'resubmit', address: text, result: 'goes on as a recipient of its own' });
     // POSTFIX: a member of a list with an owner is a new original recipient, as its bounces are not the sender's.
-    const original = how.owned === undefined ? this.#recipient.original : text;
+    const keeps = how.owned === undefined || how.forwarded === true;
+    const original = keeps ? this.#recipient.original : text;
     this.#resubmitted.push({
       address,
       original,
@@ -299,12 +383,6 @@ class LocalRun {
     return true;
   }
 }
-
-const DEFER_REASONS = {
-  command: (target: string) => `delivery to the command "|${target}" is not supported yet`,
-  file: (target: string) => `delivery to the file ${target} is not supported yet`,
-  include: (target: string) => `the list :include:${target} is not supported yet`,
-} as const;
 
 async function ask(table: AddressTable, name: string): Promise<TableAnswer | undefined> {
   const answer = table.find(name, 'full');

@@ -93,10 +93,25 @@ export interface AddressPorts {
   readonly relocatedMaps?: readonly AddressTable[];
   /** Whether an account of this name (lower case) can receive mail. Throws for a temporary failure. */
   hasLocalUser(name: string): MaybePromise<boolean>;
+  /** Who gets mail for nobody here; absent or undefined: it comes back. */
+  unknownUser?(recipient: UnknownUser): MaybePromise<UnknownUserFate | undefined>;
 }
 
 /** What finding an address's keys asks of the world. */
 export type OwnDomains = Pick<AddressPorts, 'mydestination' | 'isOwnAddress'>;
+
+export interface UnknownUser {
+  readonly user: string;
+  /** The local part with its extension, in lower case. */
+  readonly local: string;
+  readonly domain: string;
+  readonly extension: string;
+}
+
+/** `fallback_transport`, `luser_relay`. */
+export type UnknownUserFate =
+  | { readonly kind: 'transport'; readonly transport: string }
+  | { readonly kind: 'relay'; readonly address: string };
 
 /** A mailbox of an envelope, unquoted: `"a b"@Example.COM` is `{local: 'a b', domain: 'Example.COM'}`. */
 export interface EnvelopeMailbox {

@@ -3,6 +3,7 @@
 
 import type { MailPolicy } from '@postcote/auth';
 import type { LoginRequest } from '@postcote/wire';
+import type { DeliveryTask } from './local/delivery-task.ts';
 import type { WorkerSettings } from './worker/settings.ts';
 
 /** Where the configuration and the data are; the same for all processes of one server. */
@@ -20,6 +21,9 @@ export interface Account {
   readonly uid: number;
   readonly gid: number;
   readonly home: string;
+  readonly shell?: string;
+  /** Only runs what aliases and master.cf name: no mailbox, and no groups but its own. */
+  readonly commandsOnly?: true;
 }
 
 /** A bound socket that a child finds among its descriptors. */
@@ -132,7 +136,7 @@ export type SupervisorToWorker =
       readonly handOff: unknown;
       readonly remoteAddress: string;
     }
-  | { readonly type: 'connection'; readonly kind: 'deliver' }
+  | { readonly type: 'connection'; readonly kind: 'deliver'; readonly task: DeliveryTask }
   /** A sleeping session comes back, with what its client has said meanwhile. */
   | {
       readonly type: 'connection';

@@ -20,6 +20,7 @@ import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/ed
 import { POP_WORKAROUNDS, type PopWorkaround, parseUidlFormat } from '@postcote/pop3';
 import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
 import { silentLog } from '@postcote/wire';
+import { readLocalSettings } from './local/read-settings.ts';
 import type { AuthSettings, PassedListener, SecretTables, ServerPaths, TlsFiles } from './ipc.ts';
 import type { WorkerSettings } from './worker/settings.ts';
 
@@ -33,6 +34,8 @@ export interface ServerPlan {
   readonly worker: WorkerSettings;
   readonly mailOwner: string;
   readonly maxWorkers: number;
+  /** For what is looked up at each delivery: aliases, master.cf, virtual mailboxes. */
+  readonly configuration: LoadedConfiguration;
   /** Lines for the log: what is not honoured. */
   readonly notices: readonly string[];
 }
@@ -96,6 +99,7 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
     worker,
     mailOwner: postfix.string('mail_owner'),
     maxWorkers: Math.max(1, postfix.int('default_process_limit')),
+    configuration,
     notices: problems.map(formatProblem),
   };
 }
@@ -284,7 +288,7 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
       index: mailLocation.indexPath ?? '',
       lockTimeout: dovecot.mailMaxLockTimeout * 1000,
     },
-    delivery: { path: deliveryPath(postfix, mailLocation) },
+    local: readLocalSettings(postfix, mailLocation, problems),
     imap: {
       idleNotifyInterval: imap.idleNotifyInterval * 1000,
       hibernateTimeout: (imap.hibernateTimeout ?? DEFAULT_HIBERNATE_TIMEOUT) * 1000,
@@ -324,10 +328,4 @@ function layoutOf(
     }),
   );
   return 'fs';
-}
-
-/** POSTFIX: `home_mailbox` ending in `/` is a Maildir below the home. Without one, mail goes where it is read. */
-function deliveryPath(postfix: PostfixSettings, location: MailLocation): string {
-  const home = postfix.string('home_mailbox');
-  return home.endsWith('/') ? `~/${home}` : location.path;
 }

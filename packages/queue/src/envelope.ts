@@ -81,4 +81,6 @@ export interface RecipientPart {
   readonly target: string;
   /** The list (`:include:`) that named it. */
   readonly include?: string;
+  /** An extension that goes on to what it names, with its delimiter. */
+  readonly extension?: string;
 }

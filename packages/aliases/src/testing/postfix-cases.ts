@@ -174,6 +174,8 @@ export function showDestination(destination: Destination): string {
       return destination.address;
     case 'undeliverable':
       return `!${destination.status} ${destination.address}`;
+    case 'transport':
+      return `${destination.transport} ${destination.address}`;
     default:
       return `${destination.kind} ${destination.target}`;
   }

@@ -62,7 +62,14 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     sender_canonical_classes sender_canonical_maps strict_7bit_headers strict_8bitmime strict_8bitmime_body
     strict_mime_encoding_domain undisclosed_recipients_header`,
   commands: `fast_flush_domains authorized_flush_users authorized_mailq_users authorized_submit_users`,
-  delivery: `home_mailbox local_transport mailbox_transport`,
+  delivery: `allow_mail_to_commands allow_mail_to_files command_execution_directory command_expansion_filter
+    command_time_limit default_privs deliver_lock_attempts deliver_lock_delay execution_directory_expansion_filter
+    export_environment fallback_transport fallback_transport_maps forward_expansion_filter forward_path home_mailbox
+    local_command_shell local_transport luser_relay mail_spool_directory mailbox_command mailbox_command_maps
+    mailbox_delivery_lock mailbox_size_limit mailbox_transport mailbox_transport_maps prepend_delivered_header
+    require_home_directory stale_lock_time strict_mailbox_ownership virtual_destination_concurrency_limit
+    virtual_destination_recipient_limit virtual_gid_maps virtual_mailbox_base virtual_mailbox_limit
+    virtual_mailbox_lock virtual_minimum_uid virtual_uid_maps`,
   sending: `default_transport proxy_interfaces relay_transport relayhost sender_dependent_default_transport_maps
     sender_dependent_relayhost_maps smtp_discard_ehlo_keywords smtp_helo_name smtp_helo_timeout smtp_never_send_ehlo
     lmtp_discard_lhlo_keywords lmtp_lhlo_name lmtp_lhlo_timeout transport_maps virtual_transport
@@ -137,8 +144,8 @@ const GROUPS: readonly Group[] = [
   { names: /^smtpd_sasl_mechanism_filter$/, message: 'PLAIN and LOGIN are offered' },
   { names: /^(maillog_|syslog_facility|debug_peer)/, message: 'log lines go where the daemon sends them' },
   {
-    names: /^(mailbox_size_limit|mail_spool_directory)$/,
-    message: 'this concerns mbox files, which are not written',
+    names: /^biff$/,
+    message: 'nobody is told of new mail by comsat(8)',
   },
   {
     names: /^(smtp|lmtp)_pix_workaround/,

@@ -94,8 +94,11 @@ export function parameterNames(): IterableIterator<string> {
 
 /** Values that Postfix expands only when a message or client is at hand. */
 export const rawParameters: ReadonlySet<string> = new Set([
+  'command_execution_directory',
   'default_rbl_reply',
   'forward_path',
+  'luser_relay',
+  'mailbox_command',
   'postscreen_expansion_filter',
   'postscreen_reject_footer',
   'smtpd_expansion_filter',

@@ -5,13 +5,28 @@
 
 import { type Socket, connect } from 'node:net';
 import { FrameReader, formatFrame } from '@postcote/wire';
-import type { DeliveryAnswer, DeliveryHeader, DeliveryReady, DeliveryRefused } from './protocol.ts';
+import type { ForwardTarget } from '../local/forward-file.ts';
+import type { LocalResult } from '../local/outcome.ts';
+import type {
+  DeliveryAnswer,
+  DeliveryHeader,
+  DeliveryNews,
+  DeliveryReady,
+  DeliveryRefused,
+  OpenDelivery,
+} from './protocol.ts';
+import { readForwardTargets } from './read-targets.ts';
 
 export type DeliveryOutcome =
   | { readonly kind: 'stored' }
+  | { readonly kind: 'result'; readonly result: LocalResult }
+  | { readonly kind: 'forwarded'; readonly targets: readonly ForwardTarget[]; readonly propagates: boolean }
+  | { readonly kind: 'elsewhere' }
   | {
       readonly kind: 'deferred';
-      readonly code: Extract<DeliveryAnswer, { stored: false }>['code'] | 'unknownUser';
+      readonly code: Extract<DeliveryAnswer, { stored: false }>['code'] | 'unknownUser' | 'failed';
+      /** Of a `failed` that says its own. */
+      readonly dsn?: string;
       readonly reason: string;
       /** The worker died or could not be had this moment: worth another try very soon. */
       readonly passing?: true;
@@ -32,14 +47,15 @@ export class DeliveryClient {
     this.#socketPath = socketPath;
   }
 
-  deliver(user: string, header: Omit<DeliveryHeader, 'id'>, body: MessageBody): Promise<DeliveryOutcome> {
-    let channel = this.#channels.get(user);
+  deliver(to: OpenDelivery, header: Omit<DeliveryHeader, 'id'>, body: MessageBody): Promise<DeliveryOutcome> {
+    const key = JSON.stringify(to);
+    let channel = this.#channels.get(key);
     if (channel === undefined || channel.over) {
-      const opened = new Channel(this.#socketPath, user, () => {
-        if (this.#channels.get(user) === opened) this.#channels.delete(user);
+      const opened = new Channel(this.#socketPath, to, () => {
+        if (this.#channels.get(key) === opened) this.#channels.delete(key);
       });
       channel = opened;
-      this.#channels.set(user, channel);
+      this.#channels.set(key, channel);
     }
     return channel.deliver(header, body);
   }
@@ -57,17 +73,19 @@ class Channel {
   readonly #waiting = new Map<number, (outcome: DeliveryOutcome) => void>();
   /** Messages are written one after another; this settles when the last one was. */
   #sent: Promise<void>;
+  /** Targets heard of before the answer that they belong to. */
+  readonly #targets = new Map<number, ForwardTarget[]>();
   #lastId = 0;
   #ready: (() => void) | undefined;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(socketPath: string, user: string, onOver: () => void) {
+  constructor(socketPath: string, to: OpenDelivery, onOver: () => void) {
     this.#onOver = onOver;
     this.#socket = connect(socketPath);
     this.#sent = new Promise((resolve) => {
       this.#ready = resolve;
     });
-    this.#socket.write(formatFrame({ user }));
+    this.#socket.write(formatFrame(to));
     this.#socket.setTimeout(ANSWER_LIMIT);
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.#socket.on('error', (error) => this.end(error.message, { passing: true }));
@@ -92,7 +110,11 @@ class Channel {
 
   end(
     reason: string,
-    { code = 'unavailable', passing }: { code?: 'unavailable' | 'unknownUser'; passing?: true } = {},
+    {
+      code = 'unavailable',
+      passing,
+      dsn,
+    }: { code?: DeliveryRefused['code']; passing?: true; dsn?: string | undefined } = {},
   ): void {
     if (this.over) return;
     this.over = true;
@@ -101,7 +123,13 @@ class Channel {
     this.#socket.destroy();
     this.#ready?.();
     for (const resolve of this.#waiting.values())
-      resolve({ kind: 'deferred', code, reason, ...(passing === true ? { passing } : {}) });
+      resolve({
+        kind: 'deferred',
+        code,
+        reason,
+        ...(dsn === undefined ? {} : { dsn }),
+        ...(passing === true ? { passing } : {}),
+      });
     this.#waiting.clear();
   }
 
@@ -140,30 +168,51 @@ class Channel {
     this.#frames.push(chunk);
     try {
       for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next())
-        this.#hear(frame.value as DeliveryReady | DeliveryRefused | DeliveryAnswer);
+        this.#hear(frame.value as Heard);
     } catch (error) {
       this.end(error instanceof Error ? error.message : String(error));
     }
   }
 
-  #hear(answer: DeliveryReady | DeliveryRefused | DeliveryAnswer): void {
+  #hear(answer: Heard): void {
     if ('ready' in answer) {
       if (answer.ready) this.#ready?.();
       else
         this.end(answer.reason, {
           code: answer.code,
+          dsn: answer.dsn,
           ...(answer.code === 'unavailable' ? { passing: true } : {}),
         });
       return;
     }
+    if ('alive' in answer) return;
+    if ('targets' in answer) {
+      // As many as a worker may name, and a bounded size each: the frames' size.
+      const known = this.#targets.get(answer.id) ?? [];
+      this.#targets.set(answer.id, known);
+      known.push(...readForwardTargets(answer.targets));
+      return;
+    }
     const resolve = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
-    resolve?.(
-      answer.stored ? { kind: 'stored' } : { kind: 'deferred', code: answer.code, reason: answer.reason },
-    );
+    resolve?.(this.#outcomeOf(answer));
+    this.#targets.delete(answer.id);
     if (this.#waiting.size === 0) {
       this.#idle = setTimeout(() => this.end('idle'), IDLE_CLOSE);
       this.#idle.unref();
     }
   }
+
+  #outcomeOf(answer: DeliveryAnswer): DeliveryOutcome {
+    if ('result' in answer) return { kind: 'result', result: answer.result };
+    if ('elsewhere' in answer) return { kind: 'elsewhere' };
+    if ('forwarded' in answer) {
+      const { propagates } = answer;
+      return { kind: 'forwarded', targets: this.#targets.get(answer.id) ?? [], propagates };
+    }
+    if (answer.stored) return { kind: 'stored' };
+    return { kind: 'deferred', code: answer.code, reason: answer.reason };
+  }
 }
+
+type Heard = DeliveryReady | DeliveryRefused | DeliveryAnswer | DeliveryNews;

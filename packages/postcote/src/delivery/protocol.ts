@@ -1,14 +1,26 @@
-// The delivery channel between the front, which holds the queue, and a user's mailbox worker. Append-only by
-// construction: nothing on it can read, change or name another user's mail.
+// The delivery channel between the front, which holds the queue, and a worker with the rights that a delivery needs.
+// Append-only by construction: nothing on it can read, change or name another user's mail, and the front can neither
+// choose a command nor whose rights it gets: the privileged side and the worker look up what is to be done.
 //
 //   front → supervisor   frame OpenDelivery            (then the connection is handed to the worker)
 //   worker → front       frame DeliveryReady | DeliveryRefused
 //   front → worker       frame DeliveryHeader, then `size` octets; repeated, without waiting for answers
 //   worker → front       frame DeliveryAnswer for each, in the order in which they became durable
 
-export interface OpenDelivery {
-  readonly user: string;
-}
+import type { ClientFacts } from '../local/command-environment.ts';
+import type { ForwardTarget } from '../local/forward-file.ts';
+import type { LocalResult } from '../local/outcome.ts';
+import type { PipeRecipient } from '../local/pipe-service.ts';
+
+export type OpenDelivery =
+  /** A user's own: the mailbox, the .forward file and what it names. */
+  | { readonly user: string }
+  /** What an alias names besides addresses. */
+  | { readonly alias: string; readonly what: 'command' | 'file' | 'include'; readonly target: string }
+  /** A row of master.cf that runs pipe(8). */
+  | { readonly pipe: string }
+  /** A mailbox of virtual_mailbox_maps, by its address. */
+  | { readonly virtual: string };
 
 export interface DeliveryReady {
   readonly ready: true;
@@ -16,9 +28,16 @@ export interface DeliveryReady {
 
 export interface DeliveryRefused {
   readonly ready: false;
-  /** `unknownUser` will stay so; `unavailable` may pass. */
-  readonly code: 'unknownUser' | 'unavailable';
+  /** `unknownUser` will stay so; `unavailable` may pass; `failed` is final for what was asked, with its code. */
+  readonly code: 'unknownUser' | 'unavailable' | 'failed';
   readonly reason: string;
+  readonly dsn?: string;
+}
+
+/** One thing of what a recipient's .forward file, or a list, comes to. */
+export interface DeliveryPart {
+  readonly kind: 'mailbox' | 'command' | 'file';
+  readonly target: string;
 }
 
 export interface DeliveryHeader {
@@ -32,6 +51,12 @@ export interface DeliveryHeader {
   /** The final recipient, then those that passed the mail on: a `Delivered-To:` each, the newest on top. */
   readonly recipients: readonly string[];
   readonly originalRecipient: string;
+  /** Absent: whatever the recipient's delivery comes to. */
+  readonly part?: DeliveryPart;
+  /** The mailbox is another transport's: only the .forward file is asked for. */
+  readonly mailboxElsewhere?: true;
+  readonly client?: ClientFacts;
+  readonly pipe?: { readonly nexthop: string; readonly recipients: readonly PipeRecipient[] };
 }
 
 export type DeliveryAnswer =
@@ -41,25 +66,63 @@ export type DeliveryAnswer =
       readonly stored: false;
       readonly code: 'noSpace' | 'overQuota' | 'noPermission' | 'unavailable';
       readonly reason: string;
-    };
+    }
+  | { readonly id: number; readonly result: LocalResult }
+  /** The recipient is replaced by what the `targets` frames before named. */
+  | { readonly id: number; readonly forwarded: true; readonly propagates: boolean }
+  /** No .forward file: the mailbox is another transport's. */
+  | { readonly id: number; readonly elsewhere: true };
 
-/** Octets of the request that the privileged side reads: a user name and nothing more. */
-export const MAX_OPEN_FRAME = 1024;
+/** Before the answer: some of the targets, or a sign of life while a command runs. */
+export type DeliveryNews =
+  | { readonly id: number; readonly targets: readonly ForwardTarget[] }
+  | { readonly id: number; readonly alive: true };
+
+/** Octets of the request that the privileged side reads: a name, or a line of an alias file. */
+export const MAX_OPEN_FRAME = 16 * 1024;
+const MAX_NAME = 1024;
+const MAX_TARGET = 8192;
 
 export function readOpenDelivery(value: unknown): OpenDelivery | undefined {
   if (!isObject(value)) return undefined;
-  const { user } = value;
-  return typeof user === 'string' && user.length > 0 && user.length <= 256 ? { user } : undefined;
+  const { user, alias, what, target, pipe, virtual } = value;
+  if (isName(user, 256)) return { user };
+  if (isName(pipe, 256)) return { pipe };
+  if (isName(virtual, MAX_NAME)) return { virtual };
+  if (!isName(alias, MAX_NAME) || !isName(target, MAX_TARGET)) return undefined;
+  return what === 'command' || what === 'file' || what === 'include' ? { alias, what, target } : undefined;
 }
+
+const isName = (value: unknown, longest: number): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= longest;
+
+const LINE_BREAK = /[\r\n\0]/;
+const isLine = (value: unknown): value is string => typeof value === 'string' && !LINE_BREAK.test(value);
 
 export function readDeliveryHeader(value: unknown): DeliveryHeader | undefined {
   if (!isObject(value)) return undefined;
-  const { id, size, queueId, sender, recipients, originalRecipient } = value;
+  const { id, size, queueId, sender, recipients, originalRecipient, part, client, pipe } = value;
   if (!Number.isSafeInteger(id) || !Number.isSafeInteger(size) || (size as number) < 0) return undefined;
   if (!Array.isArray(recipients) || recipients.length === 0) return undefined;
-  for (const text of [queueId, sender, originalRecipient, ...(recipients as unknown[])])
-    if (typeof text !== 'string' || /[\r\n\0]/.test(text)) return undefined;
+  if (![queueId, sender, originalRecipient, ...(recipients as unknown[])].every(isLine)) return undefined;
+  if (part !== undefined && !isPart(part)) return undefined;
+  if (client !== undefined && !(isObject(client) && Object.values(client).every(isLine))) return undefined;
+  if (pipe !== undefined && !isPipe(pipe)) return undefined;
   return value as unknown as DeliveryHeader;
+}
+
+function isPart(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { kind, target } = value;
+  if (kind !== 'mailbox' && kind !== 'command' && kind !== 'file') return false;
+  return typeof target === 'string';
+}
+
+function isPipe(value: unknown): boolean {
+  if (!isObject(value) || !isLine(value['nexthop'])) return false;
+  const { recipients } = value;
+  if (!Array.isArray(recipients) || recipients.length === 0) return false;
+  return recipients.every((one) => isObject(one) && isLine(one['address']) && isLine(one['original']));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,7 +1,7 @@
-import { FrameReader, type MessageWriter, formatFrame } from '@postcote/wire';
+import { FrameReader, formatFrame } from '@postcote/wire';
 import { describe, expect, it } from 'vitest';
 import type { DeliveryAnswer, DeliveryHeader } from './protocol.ts';
-import { DeliveryReceiver } from './receive.ts';
+import { DeliveryReceiver, type DeliveryVerdict, type DeliveryWriter } from './receive.ts';
 
 interface Run {
   readonly receiver: DeliveryReceiver;
@@ -13,7 +13,9 @@ interface Run {
   answers(): DeliveryAnswer[];
 }
 
-function startReceiver(fault: { begin?: Error; write?: Error; commit?: Error } = {}): Run {
+function startReceiver(
+  fault: { begin?: Error; write?: Error; commit?: Error; verdict?: DeliveryVerdict } = {},
+): Run {
   const stored: string[] = [];
   const aborted: string[] = [];
   const violations: string[] = [];
@@ -21,9 +23,9 @@ function startReceiver(fault: { begin?: Error; write?: Error; commit?: Error } =
   const frames = new FrameReader();
   const answers: DeliveryAnswer[] = [];
   const receiver = new DeliveryReceiver({
-    begin: async (): Promise<MessageWriter<unknown>> => {
+    begin: async ({ id }): Promise<DeliveryWriter> => {
       if (fault.begin) throw fault.begin;
-      let text = '';
+      let text = `${id} `;
       return {
         write: async (chunk) => {
           if (fault.write) throw fault.write;
@@ -32,6 +34,7 @@ function startReceiver(fault: { begin?: Error; write?: Error; commit?: Error } =
         commit: async () => {
           if (fault.commit) throw fault.commit;
           stored.push(text);
+          return fault.verdict ?? { kind: 'stored' };
         },
         abort: async () => {
           aborted.push(text);
@@ -69,22 +72,20 @@ const header = (id: number, size: number): DeliveryHeader => ({
 const message = (id: number, body: string): Buffer =>
   Buffer.concat([formatFrame(header(id, Buffer.byteLength(body))), Buffer.from(body)]);
 
-const HEAD = 'Return-Path: <a@example.org>\r\nX-Original-To: info@example.com\r\nDelivered-To: user@host\r\n';
-
 describe('DeliveryReceiver', () => {
   const input = Buffer.concat([
     message(1, 'A: b\r\n\r\none\r\n'),
     message(2, ''),
     message(3, 'x'.repeat(5000)),
   ]);
-  const expected = [`${HEAD}A: b\r\n\r\none\r\n`, HEAD, `${HEAD}${'x'.repeat(5000)}`];
+  const expected = ['1 A: b\r\n\r\none\r\n', '2 ', `3 ${'x'.repeat(5000)}`];
 
   it.each([1, 7, 100, 100_000])('stores pipelined messages cut every %d octets', async (step) => {
     const run = startReceiver();
     for (let at = 0; at < input.length; at += step) run.receiver.receive(input.subarray(at, at + step));
     await expect.poll(() => run.answers().length).toBe(3);
     expect([...run.stored].sort()).toEqual([...expected].sort());
-    expect(run.answers().every((a) => a.stored)).toBe(true);
+    expect(run.answers().every((a) => 'stored' in a && a.stored)).toBe(true);
     expect(run.receiver.idle).toBe(true);
   });
 
@@ -105,10 +106,19 @@ describe('DeliveryReceiver', () => {
       run.receiver.receive(bytes.subarray(0, 2_000_000));
       await expect.poll(() => run.pauses()).toBe(0);
       run.receiver.receive(bytes.subarray(2_000_000));
-      await expect.poll(() => run.answers().map(({ stored }) => stored)).toEqual([false]);
+      await expect.poll(() => run.answers()).toEqual([expect.objectContaining({ stored: false })]);
       expect(run.pauses()).toBe(0);
     },
   );
+
+  it('names thousands of targets in frames of a bounded size, then says what they are', async () => {
+    const targets = Array.from({ length: 5000 }, (_, i) => ({ kind: 'user', name: `user${i}` }) as const);
+    const run = startReceiver({ verdict: { kind: 'forwarded', targets, propagates: true } });
+    run.receiver.receive(message(7, 'body'));
+    await expect.poll(() => run.answers().at(-1)).toEqual({ id: 7, forwarded: true, propagates: true });
+    const named = run.answers().flatMap((answer) => ('targets' in answer ? answer.targets : []));
+    expect(named).toEqual(targets);
+  });
 
   it('leaves nothing of a message that breaks off', async () => {
     const run = startReceiver();

@@ -1,16 +1,27 @@
 // The worker's end of the delivery channel, without its socket: bytes in, messages to a port, answers out.
 
 import { FrameError, FrameReader, type MessageWriter, formatFrame } from '@postcote/wire';
+import type { ForwardTarget } from '../local/forward-file.ts';
+import type { LocalResult } from '../local/outcome.ts';
 import {
   type DeliveryAnswer,
   type DeliveryHeader,
-  formatDeliveryHeaders,
+  type DeliveryNews,
   readDeliveryHeader,
 } from './protocol.ts';
 
+/** What became of one message. */
+export type DeliveryVerdict =
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'result'; readonly result: LocalResult }
+  | { readonly kind: 'forwarded'; readonly targets: readonly ForwardTarget[]; readonly propagates: boolean }
+  | { readonly kind: 'elsewhere' };
+
+export type DeliveryWriter = MessageWriter<DeliveryVerdict>;
+
 export interface DeliveryPorts {
-  /** Opens one message in the user's inbox; throws what `explain` understands. */
-  begin(): Promise<MessageWriter<unknown>>;
+  /** Opens one message; throws what `explain` understands. */
+  begin(header: DeliveryHeader): Promise<DeliveryWriter>;
   /** What an error of `begin`, `write` or `commit` means to the queue. */
   explain(error: unknown): Extract<DeliveryAnswer, { stored: false }>['code'];
   answer(frame: Buffer): void;
@@ -24,7 +35,7 @@ export interface DeliveryPorts {
 interface Incoming {
   readonly header: DeliveryHeader;
   left: number;
-  readonly writer: Promise<MessageWriter<unknown>>;
+  readonly writer: Promise<DeliveryWriter>;
   /** Settles when everything so far is written; failing writes are kept for the end. */
   written: Promise<void>;
   /** Octets handed to the writer and not yet taken. */
@@ -34,6 +45,10 @@ interface Incoming {
 const HIGH_WATER = 1024 * 1024;
 /** Messages being made durable at once on one channel; more wait unread. */
 const MAX_COMMITTING = 64;
+/** Milliseconds between signs of life while a command runs. */
+const SIGN_OF_LIFE = 15_000;
+/** Octets of targets in one frame. */
+const TARGETS_OCTETS = 32 * 1024;
 
 export class DeliveryReceiver {
   readonly #ports: DeliveryPorts;
@@ -82,11 +97,10 @@ export class DeliveryReceiver {
       this.#ports.violation('malformed delivery request');
       return Buffer.alloc(0);
     }
-    const writer = this.#ports.begin();
+    const writer = this.#ports.begin(header);
     // Heard when the message ends; unheard in between it would end the process.
     writer.catch(() => {});
     this.#current = { header, left: header.size, writer, written: Promise.resolve(), waiting: 0 };
-    this.#feed(this.#current, Buffer.from(formatDeliveryHeaders(header), 'utf8'));
     const rest = this.#frames.takeRest();
     if (header.size === 0) this.#finish(this.#current);
     return rest;
@@ -117,7 +131,13 @@ export class DeliveryReceiver {
     this.#current = undefined;
     this.#committing += 1;
     if (this.#committing >= MAX_COMMITTING) this.#pause();
+    const { id } = message.header;
+    const alive = setInterval(
+      () => this.#ports.answer(formatFrame({ id, alive: true } satisfies DeliveryNews)),
+      SIGN_OF_LIFE,
+    );
     void this.#store(message).then((answer) => {
+      clearInterval(alive);
       this.#committing -= 1;
       this.#resume();
       this.#ports.answer(formatFrame(answer));
@@ -126,17 +146,31 @@ export class DeliveryReceiver {
 
   async #store(message: Incoming): Promise<DeliveryAnswer> {
     const { id } = message.header;
-    let writer: MessageWriter<unknown> | undefined;
+    let writer: DeliveryWriter | undefined;
     try {
       writer = await message.writer;
       await message.written;
-      await writer.commit();
-      return { id, stored: true };
+      return this.#answerOf(id, await writer.commit());
     } catch (error) {
       // What cannot be removed now is swept later; the answer is what counts.
       await writer?.abort().catch(() => {});
       const reason = error instanceof Error ? error.message : String(error);
       return { id, stored: false, code: this.#ports.explain(error), reason };
+    }
+  }
+
+  #answerOf(id: number, verdict: DeliveryVerdict): DeliveryAnswer {
+    switch (verdict.kind) {
+      case 'stored':
+        return { id, stored: true };
+      case 'result':
+        return { id, result: verdict.result };
+      case 'elsewhere':
+        return { id, elsewhere: true };
+      case 'forwarded':
+        for (const targets of inFrames(verdict.targets))
+          this.#ports.answer(formatFrame({ id, targets } satisfies DeliveryNews));
+        return { id, forwarded: true, propagates: verdict.propagates };
     }
   }
 
@@ -152,4 +186,20 @@ export class DeliveryReceiver {
     this.#paused = false;
     this.#ports.resume();
   }
+}
+
+function* inFrames(targets: readonly ForwardTarget[]): Generator<ForwardTarget[]> {
+  let part: ForwardTarget[] = [];
+  let octets = 0;
+  for (const target of targets) {
+    const length = JSON.stringify(target).length * 3;
+    if (octets + length > TARGETS_OCTETS && part.length > 0) {
+      yield part;
+      part = [];
+      octets = 0;
+    }
+    part.push(target);
+    octets += length;
+  }
+  if (part.length > 0) yield part;
 }

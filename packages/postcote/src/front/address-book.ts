@@ -12,16 +12,26 @@ import {
   parseMailbox,
 } from '@postcote/aliases';
 import type { MatchList, PostfixSettings, TableRegistry } from '@postcote/config';
-import type { MessageEnvelope, QueuedRecipient, Resolution, ResolvedRecipient } from '@postcote/queue';
+import type {
+  MessageEnvelope,
+  QueuedRecipient,
+  RecipientPart,
+  Resolution,
+  ResolvedRecipient,
+} from '@postcote/queue';
 import type { Destination as QueueDestination } from '@postcote/queue';
 import { type TransportRules, findRoute, parseTransport } from '@postcote/smtp';
 import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from './transports.ts';
+import { ALIAS_PREFIX } from './local-deliverer.ts';
+import type { MailboxTransports } from './mailbox-transports.ts';
 
 export interface AddressBookPorts {
   /** Throws when that cannot be known now. */
   hasLocalUser(name: string): Promise<boolean>;
   /** Whether an address belongs to one of this machine's interfaces that it receives mail on. */
   isOwnAddress(address: string): boolean;
+  /** For mail that goes to a mailbox: mailbox_transport and its kin. */
+  readonly transports?: MailboxTransports;
 }
 
 export function openAddressBook(
@@ -43,7 +53,10 @@ export function openAddressBook(
     relayRecipientMaps: maps('relay_recipient_maps'),
     canonicalMaps: [...maps('recipient_canonical_maps'), ...maps('canonical_maps')],
     relocatedMaps: maps('relocated_maps'),
-    hasLocalUser: (name) => ports.hasLocalUser(name),
+    // POSTFIX: mailbox_transport is asked before the accounts are: it may know users that the system does not.
+    hasLocalUser: async (name) =>
+      (await ports.hasLocalUser(name)) || ((await ports.transports?.mailbox(name)) ?? '') !== '',
+    unknownUser: (recipient) => ports.transports?.unknown(recipient),
     isOwnAddress: (address) => ports.isOwnAddress(address),
   });
 }
@@ -74,8 +87,8 @@ export function addressRulesOf(s: PostfixSettings): AddressRules {
 export interface Routing {
   readonly addresses: Addresses;
   readonly rules: TransportRules;
-  /** mailbox_transport, local_transport when it is not local: `transport:nexthop`; empty for our own delivery. */
-  readonly mailboxTransport: string;
+  /** local_transport when it is not local: `transport:nexthop`; empty for our own delivery. */
+  readonly localTransport: string;
 }
 
 /** The queue's question at acceptance: the final recipients of one address. Rejects when a table cannot answer. */
@@ -93,14 +106,24 @@ export async function resolveRecipient(
   }
   const recipients: ResolvedRecipient[] = [];
   for (const destination of expansion.destinations) {
-    const place = placeOf(destination);
-    recipients.push({
-      address: place.address,
-      destination: await routed(place, { routing, sender: destination.sender ?? sender }),
-      ...provenanceOf(destination),
-    });
+    recipients.push(await rowOf(routing, destination, sender));
   }
   return { kind: 'expanded', recipients };
+}
+
+/** The queue's row for one thing that an address comes to. */
+export async function rowOf(
+  routing: Routing,
+  destination: Destination,
+  sender: string,
+): Promise<ResolvedRecipient> {
+  const place = placeOf(destination);
+  return {
+    address: place.address,
+    destination: await routed(place, { routing, sender: destination.sender ?? sender }),
+    ...(place.part === undefined ? {} : { part: place.part }),
+    ...provenanceOf(destination),
+  };
 }
 
 /** The queue's question at each further attempt: tables may have changed meanwhile. */
@@ -122,13 +145,14 @@ export async function routeAgain(
   }
   const addressClass = routing.addresses.classify(parseMailbox(address));
   const route = await findRoute({ recipient: address, sender, class: addressClass }, routing.rules);
-  return route ?? destination;
+  return route === undefined || route.transport === 'local' ? destination : route;
 }
 
 interface Place {
   readonly address: string;
   readonly class: Parameters<typeof findRoute>[0]['class'] | undefined;
   readonly destination: QueueDestination;
+  readonly part?: RecipientPart;
 }
 
 async function routed(
@@ -139,8 +163,8 @@ async function routed(
   const route = await findRoute({ recipient: address, sender, class: addressClass }, routing.rules);
   if (route !== undefined && route.transport !== 'local') return route;
   if (addressClass !== 'local') return route ?? destination;
-  if (routing.mailboxTransport === '') return destination;
-  const { transport, nexthop } = parseTransport(routing.mailboxTransport);
+  if (routing.localTransport === '') return destination;
+  const { transport, nexthop } = parseTransport(routing.localTransport);
   return { transport, nexthop: nexthop === '' ? domainOf(address) : nexthop };
 }
 
@@ -165,6 +189,7 @@ function placeOf(destination: Destination): Place {
         address: destination.deliveredTo,
         class: 'local',
         destination: { transport: 'local', nexthop: destination.user },
+        ...(destination.mailbox === true ? { part: { kind: 'mailbox', target: destination.user } } : {}),
       };
     case 'remote': {
       const { address } = destination;
@@ -180,11 +205,23 @@ function placeOf(destination: Destination): Place {
           nexthop: `${destination.status} ${destination.reason}`,
         },
       };
-    default:
+    case 'transport': {
+      const { transport, nexthop } = parseTransport(destination.transport);
+      const { address } = destination;
       return {
-        address: destination.original,
+        address,
         class: undefined,
-        destination: { transport: WAITING_TRANSPORT, nexthop: `4.3.5 ${destination.reason}` },
+        destination: { transport, nexthop: nexthop === '' ? domainOf(address) : nexthop },
       };
+    }
+    default: {
+      const { kind, target, unmatched } = destination;
+      return {
+        address: destination.deliveredTo,
+        class: undefined,
+        destination: { transport: 'local', nexthop: `${ALIAS_PREFIX}${destination.alias}` },
+        part: { kind, target, ...(unmatched === undefined ? {} : { extension: unmatched }) },
+      };
+    }
   }
 }

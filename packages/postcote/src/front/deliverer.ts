@@ -2,42 +2,30 @@
 // service of master.cf that its destination names. `error` returns it, `retry` keeps it, `discard` drops it; what names
 // no service that there is waits with a reason that an administrator understands.
 
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Deliverer, DeliveryJob, DeliveryResult, MessageBody, QueuedRecipient } from '@postcote/queue';
-import { parseTransport } from '@postcote/smtp';
+import type { Deliverer, DeliveryJob, DeliveryResult, QueuedRecipient } from '@postcote/queue';
 import { type MailSender, type SendService } from '@postcote/smtp/edge';
-import type { DeliveryClient, DeliveryOutcome } from '../delivery/client.ts';
+import { parseTransport } from '@postcote/smtp';
+import type { DeliveryClient } from '../delivery/client.ts';
+import { LocalDeliverer, type LocalRouting } from './local-deliverer.ts';
 import { outboundMessage } from './outbound-message.ts';
 import { REFUSING_TRANSPORT, WAITING_TRANSPORT } from './transports.ts';
 
 const DISCARDING_TRANSPORT = 'discard';
 
-/** Milliseconds before each further try when the worker is gone. */
-const SOON = [100, 500, 1500];
-
-type Deferral = Extract<DeliveryOutcome, { kind: 'deferred' }>;
-
-/** RFC 3463 codes of what can go wrong with a mailbox. */
-const DSN: Readonly<Record<Deferral['code'], string>> = {
-  noSpace: '4.3.1',
-  overQuota: '4.2.2',
-  noPermission: '4.2.0',
-  unavailable: '4.3.0',
-  unknownUser: '4.1.1',
-};
-
 export interface Outbound {
   readonly sender: MailSender;
   /** The service of this name as the settings are now. */
   service(transport: string): SendService | undefined;
+  /** Of master.cf's rows those that run here with other rights: pipe(8), virtual(8). */
+  program?(transport: string): 'pipe' | 'virtual' | undefined;
 }
 
 export class FrontDeliverer implements Deliverer {
-  readonly #channel: Pick<DeliveryClient, 'deliver'>;
+  readonly #local: LocalDeliverer;
   readonly #outbound: Outbound | undefined;
 
-  constructor(channel: Pick<DeliveryClient, 'deliver'>, outbound?: Outbound) {
-    this.#channel = channel;
+  constructor(channel: Pick<DeliveryClient, 'deliver'>, outbound?: Outbound, routing?: () => LocalRouting) {
+    this.#local = new LocalDeliverer(channel, routing);
     this.#outbound = outbound;
   }
 
@@ -48,14 +36,13 @@ export class FrontDeliverer implements Deliverer {
     if (transport === WAITING_TRANSPORT || transport === REFUSING_TRANSPORT) return refuse(job);
     if (transport === DISCARDING_TRANSPORT)
       return sameForAll(job, { status: 'sent', dsn: '2.0.0', text: nexthop, relay: 'none' });
+    const program = this.#outbound?.program?.(transport);
+    if (program === 'pipe') return await this.#local.deliverPipe(job);
+    if (program === 'virtual')
+      return await Promise.all(job.recipients.map((recipient) => this.#local.deliverVirtual(job, recipient)));
     const service = this.#outbound?.service(transport);
     if (service === undefined || this.#outbound === undefined)
-      return sameForAll(job, {
-        status: 'deferred',
-        dsn: '4.3.5',
-        text: `mail for ${nexthop} waits: there is no transport "${transport}" that this server can run`,
-        relay: 'none',
-      });
+      return this.#cannotRun(job, `no transport "${transport}" that this server can run`);
     const results = await this.#outbound.sender.send({
       message: outboundMessage(job),
       nexthop,
@@ -75,29 +62,24 @@ export class FrontDeliverer implements Deliverer {
   }
 
   async #deliverLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryResult> {
-    let outcome = await this.#tryLocal(job, recipient);
-    // A worker's death costs its user a moment, not the queue's pause between tries.
-    for (const pause of SOON) {
-      if (outcome.kind !== 'deferred' || outcome.passing !== true) break;
-      await sleep(pause);
-      outcome = await this.#tryLocal(job, recipient);
-    }
-    return resultOf(recipient, outcome);
+    const outcome = await this.#local.deliver(job, recipient);
+    if (!('kind' in outcome)) return outcome;
+    const { transport, nexthop } = parseTransport(outcome.transport);
+    const domain = recipient.address.slice(recipient.address.lastIndexOf('@') + 1);
+    const destination = { transport, nexthop: nexthop === '' ? domain : nexthop };
+    if (transport === 'local')
+      return this.#cannotRun(job, 'a mailbox_transport that leads back to local')[0] as DeliveryResult;
+    const [result] = await this.deliver({ ...job, destination, recipients: [recipient] });
+    return result ?? { index: recipient.index, status: 'deferred', dsn: '4.3.0', text: 'no result' };
   }
 
-  async #tryLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryOutcome> {
-    const body = await job.open();
-    return await this.#channel.deliver(
-      job.destination.nexthop,
-      {
-        size: body.size,
-        queueId: job.queueId,
-        sender: recipient.sender ?? job.envelope.sender,
-        recipients: [recipient.address, ...(recipient.via ?? [])],
-        originalRecipient: recipient.original,
-      },
-      octetsOf(body),
-    );
+  #cannotRun(job: DeliveryJob, what: string): DeliveryResult[] {
+    return sameForAll(job, {
+      status: 'deferred',
+      dsn: '4.3.5',
+      text: `mail for ${job.destination.nexthop} waits: there is ${what}`,
+      relay: 'none',
+    });
   }
 }
 
@@ -121,27 +103,4 @@ function refuse(job: DeliveryJob): DeliveryResult[] {
 
 function sameForAll({ recipients }: DeliveryJob, result: Omit<DeliveryResult, 'index'>): DeliveryResult[] {
   return recipients.map(({ index }) => ({ ...result, index }));
-}
-
-function resultOf({ index }: QueuedRecipient, outcome: DeliveryOutcome): DeliveryResult {
-  if (outcome.kind === 'stored')
-    return { index, status: 'sent', dsn: '2.0.0', text: 'delivered to maildir', relay: 'local', final: true };
-  return {
-    index,
-    status: 'deferred',
-    dsn: DSN[outcome.code],
-    text: outcome.reason,
-    relay: 'local',
-    // Nobody by that name: the next message fares no better. A worker that died is back in a moment.
-    destinationDown: outcome.code === 'unknownUser',
-  };
-}
-
-function octetsOf(body: MessageBody): Buffer | AsyncIterable<Buffer> {
-  if (body.kind === 'octets')
-    return Buffer.from(body.octets.buffer, body.octets.byteOffset, body.octets.byteLength);
-  return (async function* () {
-    for await (const chunk of body.stream())
-      yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  })();
 }

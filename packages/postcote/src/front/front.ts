@@ -35,10 +35,12 @@ import { DeliveryClient } from '../delivery/client.ts';
 import type { SupervisorToFront } from '../ipc.ts';
 import { ControlServer } from '../control/server.ts';
 import { Pickup, type PickupSettings } from '../pickup/pickup.ts';
-import { type Routing, openAddressBook, routeAgain } from './address-book.ts';
+import { type Routing, openAddressBook, routeAgain, rowOf } from './address-book.ts';
 import { CleanupEntrance, type Entrance } from './cleanup-entrance.ts';
 import { type EntrancePolicy, entrancePolicyOf } from './cleanup-settings.ts';
 import { FrontDeliverer } from './deliverer.ts';
+import type { LocalRouting } from './local-deliverer.ts';
+import { MailboxTransports } from './mailbox-transports.ts';
 import { FastFlush } from './fast-flush.ts';
 import { type MessageRouting, overridingRoute, resolveEntered } from './filter-route.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
@@ -62,6 +64,9 @@ interface Settled {
   readonly routing: MessageRouting;
   /** How probes of addresses go. */
   readonly verifyRouting: Routing;
+  readonly local: LocalRouting;
+  /** Transports of master.cf that run with other rights than ours, by name. */
+  readonly programs: ReadonlyMap<string, 'pipe' | 'virtual'>;
   readonly services: ReadonlyMap<string, SendService>;
   readonly own: ReadonlySet<string>;
   readonly smtp: ReadonlyMap<string, SmtpSettings>;
@@ -170,7 +175,9 @@ export class Front {
     const own = new Set(
       Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
     );
+    const transports = new MailboxTransports(postfix, tables);
     const addresses = openAddressBook(postfix, tables, {
+      transports,
       hasLocalUser: (name) => this.#hasUser(name),
       isOwnAddress: (address) => own.has(address),
     });
@@ -199,23 +206,33 @@ export class Front {
       ]),
     );
     for (const address of postfix.list('proxy_interfaces')) own.add(address.replace(/^\[|\]$/g, ''));
+    const routing: MessageRouting = {
+      addresses,
+      rules: transportRulesOf(configuration),
+      localTransport: localTransport(postfix),
+      filter: {
+        defaultNexthop: postfix.string('default_filter_nexthop'),
+        myhostname: postfix.string('myhostname'),
+      },
+    };
     return {
       configuration,
       addresses,
-      routing: {
+      routing,
+      local: {
         addresses,
-        rules: transportRulesOf(configuration),
-        mailboxTransport: mailboxTransport(postfix),
-        filter: {
-          defaultNexthop: postfix.string('default_filter_nexthop'),
-          myhostname: postfix.string('myhostname'),
-        },
+        recipientDelimiter: postfix.string('recipient_delimiter'),
+        ownerRequestSpecial: postfix.bool('owner_request_special'),
+        prependsWhenForwarding: postfix.list('prepend_delivered_header').includes('forward'),
+        mailboxTransport: (user) => transports.mailbox(user),
+        rowOf: (destination, sender) => rowOf(routing, destination, sender),
       },
       verifyRouting: {
         addresses,
         rules: transportRulesOf(configuration, 'address_verify_'),
-        mailboxTransport: mailboxTransport(postfix, 'address_verify_local_transport'),
+        localTransport: localTransport(postfix, 'address_verify_local_transport'),
       },
+      programs: programsOf(configuration),
       services: readSendServices(configuration, given),
       own,
       smtp,
@@ -260,10 +277,15 @@ export class Front {
       route: (recipient, envelope) =>
         overridingRoute(recipient.address, envelope, this.#settled.routing.filter) ??
         routeAgain(this.#settled.routing, recipient, envelope),
-      deliverer: new FrontDeliverer(this.#delivery, {
-        sender,
-        service: (transport) => this.#settled.services.get(transport),
-      }),
+      deliverer: new FrontDeliverer(
+        this.#delivery,
+        {
+          sender,
+          service: (transport) => this.#settled.services.get(transport),
+          program: (transport) => this.#settled.programs.get(transport),
+        },
+        () => this.#settled.local,
+      ),
       thread: this.#queueThread,
       onFailure: (error) => {
         throw error;
@@ -401,12 +423,23 @@ export class Front {
 }
 
 /** POSTFIX: local mail goes where local_transport says, and from local(8) on where mailbox_transport says. */
-function mailboxTransport(
+function localTransport(
   postfix: LoadedConfiguration['postfix'],
   parameter: 'local_transport' | 'address_verify_local_transport' = 'local_transport',
 ): string {
   const local = postfix.string(parameter);
-  return /^local(:|$)/.test(local) ? postfix.string('mailbox_transport') : local;
+  return /^local(:|$)/.test(local) ? '' : local;
+}
+
+/** Without a master.cf there is the one that every installation has. */
+function programsOf({ master }: LoadedConfiguration): Map<string, 'pipe' | 'virtual'> {
+  const programs = new Map<string, 'pipe' | 'virtual'>([['virtual', 'virtual']]);
+  for (const { name, type, command } of master?.services ?? []) {
+    if (type !== 'unix') continue;
+    if (command === 'pipe' || command === 'virtual') programs.set(name, command);
+    else programs.delete(name);
+  }
+  return programs;
 }
 
 /** Tests point the server at a DNS of their own. */

@@ -55,8 +55,8 @@ export function openAccounts({ usersFile, policy, loopbackOnly }: AccountsOption
       const verdict = mayHaveMail(record, policy());
       if (verdict.kind !== 'allowed')
         return { kind: 'none', reason: `${user}: ${verdict.reason}; name a person for it in aliases` };
-      const { name, uid, gid, home } = record;
-      return { kind: 'found', account: { name, uid, gid, home } };
+      const { name, uid, gid, home, shell } = record;
+      return { kind: 'found', account: { name, uid, gid, home, shell } };
     },
     frontIdentity: (mailOwner) =>
       chooseFrontIdentity(system, usersFile === undefined ? ['postcote', mailOwner] : ['postcote', 'nobody']),

@@ -22,6 +22,7 @@ import { type BoundSocket, bindTcp, bindUnix } from './bind.ts';
 import { Child, FIRST_PASSED_FD } from './child.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
 import { admitDelivery } from './delivery-door.ts';
+import { DeliveryTasks } from './delivery-tasks.ts';
 import { IndexFolders } from './index-folders.ts';
 import { KeepRunning } from './keep-running.ts';
 import { type Accounts, type Identity, openAccounts } from './accounts.ts';
@@ -57,6 +58,8 @@ export class Supervisor {
   readonly #listeners: { readonly bound: BoundSocket; readonly listener: Omit<PassedListener, 'fd'> }[] = [];
   readonly #sleeping: SleepingSessions;
   #workers: WorkerTable;
+  /** Of the plan in force. */
+  #tasks: DeliveryTasks;
   #front: KeepRunning<Front> | undefined;
   #authenticator: KeepRunning<AuthenticatorProcess> | undefined;
   #deliveryDoor: Server | undefined;
@@ -101,6 +104,7 @@ export class Supervisor {
       policy: () => this.#plan.mailPolicy,
       loopbackOnly: isLoopbackOnly(plan),
     });
+    this.#tasks = this.#tasksOf(plan);
     this.#sleeping = new SleepingSessions({ log: this.#log, onWake: (account) => this.#wake(account) });
     this.#workers = new WorkerTable({
       sleeping: this.#sleeping,
@@ -149,6 +153,7 @@ export class Supervisor {
           'supervisor: changed ports and addresses take effect at the next start',
         );
       this.#plan = plan;
+      this.#tasks = this.#tasksOf(plan);
     } catch (error) {
       const lines = error instanceof Error && 'lines' in error ? (error.lines as string[]) : [String(error)];
       for (const line of lines) this.#log('error', 'postcote', line);
@@ -205,7 +210,7 @@ export class Supervisor {
     writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o644, flag: 'wx' });
     this.#deliveryDoor = createServer((socket) =>
       admitDelivery(socket, {
-        findAccount: (user) => this.#accounts.find(user),
+        findTask: (open) => this.#tasks.find(open),
         workers: () => this.#workers,
         log: this.#log,
       }),
@@ -229,6 +234,15 @@ export class Supervisor {
           `supervisor: the front ended (${reason}); starting it again in ${pause} ms`,
         ),
     );
+  }
+
+  #tasksOf({ configuration, worker, mailOwner }: ServerPlan): DeliveryTasks {
+    return new DeliveryTasks(configuration, {
+      findAccount: (user) => this.#accounts.find(user),
+      ownUid: this.#accounts.changeIdentity ? undefined : process.getuid?.(),
+      mailbox: worker.local.mailbox,
+      mailOwner,
+    });
   }
 
   async #frontIdentity(): Promise<Identity | undefined> {

@@ -44,7 +44,7 @@ class FakeWorker {
 const alice: Account = { name: 'alice', uid: 1000, gid: 1000, home: '/home/alice' };
 const bob: Account = { name: 'bob', uid: 1001, gid: 1001, home: '/home/bob' };
 const socket = { destroy: () => {} } as unknown as Socket;
-const deliver = { type: 'connection', kind: 'deliver' } as const;
+const deliver = { type: 'connection', kind: 'deliver', task: { kind: 'user' } } as const;
 
 let workers: FakeWorker[];
 /** By account, until somebody takes them. */

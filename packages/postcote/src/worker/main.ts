@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { type OpenedLog, openLog } from '../log/open-log.ts';
 import type { SupervisorToWorker, WorkerToSupervisor } from '../ipc.ts';
 import { becomeUser } from '../become-user.ts';
+import { closeInheritedDescriptors, killRunningCommands } from '../local/run-command.ts';
 import { UserWorker } from './user-worker.ts';
 
 const tell = (message: WorkerToSupervisor): void => {
@@ -16,6 +17,7 @@ let opened: OpenedLog | undefined;
 let worker: UserWorker | undefined;
 
 function leave(status: number): void {
+  killRunningCommands();
   // After a fault the files are compared anew.
   if (status === 0) worker?.save();
   opened?.flush();
@@ -38,8 +40,10 @@ process.on('unhandledRejection', crash);
 process.on('message', (message: SupervisorToWorker, socket: Socket | undefined) => {
   switch (message.type) {
     case 'assign':
-      if (message.changeIdentity) becomeUser({ ...message.account, groups: 'own' });
+      if (message.changeIdentity)
+        becomeUser({ ...message.account, groups: message.account.commandsOnly === true ? 'none' : 'own' });
       process.title = `postcote: ${message.account.name}`;
+      closeInheritedDescriptors();
       opened = openLog();
       worker = new UserWorker({
         account: message.account,

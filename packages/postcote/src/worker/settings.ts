@@ -2,6 +2,7 @@
 // worker reads no configuration of its own.
 
 import type { PopWorkaround } from '@postcote/pop3';
+import type { LocalSettings } from '../local/settings.ts';
 
 export interface WorkerSettings {
   readonly mail: {
@@ -18,8 +19,8 @@ export interface WorkerSettings {
     /** Milliseconds to wait for another program's lock; 0 for the default. */
     readonly lockTimeout: number;
   };
-  /** Where local mail goes: home_mailbox of main.cf, relative to the home. */
-  readonly delivery: { readonly path: string };
+  /** Where local mail goes, and what .forward files and aliases may do. */
+  readonly local: LocalSettings;
   readonly imap: {
     /** Milliseconds (DOVECOT: imap_idle_notify_interval). */
     readonly idleNotifyInterval: number;

@@ -22,6 +22,8 @@ import { type DrivenSocket, driveSocket, systemClock } from '@postcote/wire/edge
 import type { DeliveryReady } from '../delivery/protocol.ts';
 import { DeliveryReceiver } from '../delivery/receive.ts';
 import type { Account, SleepingSession, SupervisorToWorker } from '../ipc.ts';
+import type { DeliveryTask } from '../local/delivery-task.ts';
+import { type LocalDeliveryPorts, beginLocalDelivery } from '../local/local-delivery.ts';
 import { readImapHandOff, readPopHandOff } from './hand-off.ts';
 import { putToSleep } from './put-to-sleep.ts';
 import type { WorkerSettings } from './settings.ts';
@@ -53,13 +55,16 @@ interface Served {
 const IDLE_LEAVE = 60_000;
 /** Milliseconds between looks at whether all sessions rest. */
 const MIN_SLEEP_WAIT = 250;
+const MAX_DELIVERY_STORES = 50;
 
 export class UserWorker {
   readonly #options: UserWorkerOptions;
   readonly #sessions = new Map<ProtocolSession, Served>();
   readonly #deliveries = new Set<Socket>();
   #store: MaildirStore | undefined;
-  #deliveryStore: MaildirStore | undefined;
+  /** Maildirs that mail goes to, beside the one that is read, by their paths. */
+  readonly #deliveryStores = new Map<string, MaildirStore>();
+  readonly #local: LocalDeliveryPorts;
   #pop3Locked = false;
   #connections = 0;
   #ending = false;
@@ -71,6 +76,13 @@ export class UserWorker {
 
   constructor(options: UserWorkerOptions) {
     this.#options = options;
+    this.#local = {
+      account: options.account,
+      settings: () => options.settings.local,
+      log: options.log,
+      openMaildir: (path) => this.#storeAt(path).beginDelivery(),
+      expandPath: (template) => this.#expand(template),
+    };
     this.#restIfEmpty();
   }
 
@@ -79,7 +91,7 @@ export class UserWorker {
     clearTimeout(this.#idle);
     socket.on('error', () => socket.destroy());
     this.#lastInput = performance.now();
-    if (connection.kind === 'deliver') this.#acceptDelivery(socket);
+    if (connection.kind === 'deliver') this.#acceptDelivery(connection.task, socket);
     else if (connection.kind === 'wake') this.#wake(connection, socket);
     else this.#acceptSession(connection, socket);
     this.#sleepWhenQuiet();
@@ -286,10 +298,10 @@ export class UserWorker {
     return count;
   }
 
-  #acceptDelivery(socket: Socket): void {
+  #acceptDelivery(task: DeliveryTask, socket: Socket): void {
     this.#deliveries.add(socket);
     const receiver = new DeliveryReceiver({
-      begin: async () => this.#openDeliveryStore().beginDelivery(),
+      begin: (header) => beginLocalDelivery(task, header, this.#local),
       explain: (error) => {
         if (!(error instanceof MailboxError)) return 'unavailable';
         if (error.code === 'noSpace' || error.code === 'overQuota' || error.code === 'noPermission')
@@ -347,17 +359,18 @@ export class UserWorker {
     this.#store?.save();
   }
 
-  /** The store itself where both settings mean one folder, so that open sessions hear of the mail at once. */
-  #openDeliveryStore(): MaildirStore {
-    const { mail, delivery } = this.#options.settings;
-    const path = this.#expand(delivery.path);
-    if (samePath(path, this.#expand(mail.root))) return this.#openStore();
-    this.#deliveryStore ??= openMaildirStore({
-      root: path,
-      uid: this.#options.account.uid,
-      log: this.#options.log,
-    });
-    return this.#deliveryStore;
+  /** The store itself where that is the folder meant, so that open sessions hear of the mail at once. */
+  #storeAt(path: string): MaildirStore {
+    const { account, settings, log } = this.#options;
+    if (account.commandsOnly !== true && samePath(path, this.#expand(settings.mail.root)))
+      return this.#openStore();
+    let store = this.#deliveryStores.get(path);
+    if (store === undefined) {
+      if (this.#deliveryStores.size >= MAX_DELIVERY_STORES) this.#deliveryStores.clear();
+      store = openMaildirStore({ root: path, uid: account.uid, log });
+      this.#deliveryStores.set(path, store);
+    }
+    return store;
   }
 
   #expand(template: string): string {
