@@ -3,7 +3,8 @@
 
 export { type Scanned, type Token, formatAddresses, parseAddresses } from './address-tokens.ts';
 export { isAscii, toBinary, toText } from './binary-text.ts';
-export { type CheckAction, readAction } from './check-actions.ts';
+export { askChecks } from './ask-checks.ts';
+export { type CheckAction, LOG_WORDS, readAction } from './check-actions.ts';
 export { type CleanupLog, CleanupStream, type MessageFacts, type Verdict } from './cleanup-stream.ts';
 export { type CleanEnvelope, type CleanRecipient, cleanEnvelope } from './envelope.ts';
 export { type FieldKind, fieldName, findField } from './header-fields.ts';
@@ -21,3 +22,4 @@ export {
   NO_OVERRIDES,
   type Overrides,
 } from './settings.ts';
+export { type Steps, runSteps, settled } from './steps.ts';

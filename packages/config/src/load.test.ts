@@ -98,7 +98,7 @@ describe('refusals and notices', () => {
     ['transport_maps = ldap:/x', 'refuse', 'ldap'],
     ['smtp_tls_security_level = dane', 'refuse', 'smtp_dns_support_level = dnssec'],
     ['smtp_tls_security_level = always', 'refuse', 'no level of TLS security'],
-    ['smtp_generic_maps = hash:/x', 'notice', 'without being changed'],
+    ['smtp_pix_workarounds = delay_dotcrlf', 'notice', 'PIX'],
     ['virtual_alias_maps = ldap:/etc/ldap.cf', 'refuse', 'ldap'],
     ['mynetworks = 10.0.0/8', 'refuse', '10.0.0'],
     ['mynetworks = 192.0.2.4/24', 'refuse', '192.0.2.0/24'],

@@ -98,7 +98,8 @@ const sendingTwins = `address_preference bind_address bind_address6 connect_time
   dns_support_level tls_chain_files tls_ciphers tls_eccert_file tls_eckey_file tls_exclude_ciphers
   tls_fingerprint_cert_match tls_fingerprint_digest tls_force_insecure_host_tlsa_lookup tls_mandatory_ciphers
   tls_mandatory_exclude_ciphers tls_mandatory_protocols tls_protocols tls_trust_anchor_file use_tls
-  connection_cache_destinations delivery_status_filter host_lookup reply_filter`;
+  body_checks connection_cache_destinations delivery_status_filter generic_maps header_checks host_lookup
+  mime_header_checks nested_header_checks reply_filter`;
 
 export const honouredParameters: ReadonlySet<string> = new Set([
   ...Object.values(honouredByGroup).flatMap((names) => names.split(/\s+/)),
@@ -154,10 +155,6 @@ const GROUPS: readonly Group[] = [
   {
     names: /^(smtp|lmtp)_(tls_session_cache|sasl_type|sasl_path)/,
     message: 'this is not needed here',
-  },
-  {
-    names: /^(smtp|lmtp)_(header|mime_header|nested_header|body)_checks$|^(smtp|lmtp)_generic_maps$/,
-    message: 'mail leaves without being changed by this',
   },
   { names: /milter/, message: 'filters are not called yet' },
   { names: /^postscreen_|^dnsblog_/, message: 'postscreen is not run; its port is served by smtpd directly' },

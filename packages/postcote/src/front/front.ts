@@ -233,7 +233,10 @@ export class Front {
         localTransport: localTransport(postfix, 'address_verify_local_transport'),
       },
       programs: programsOf(configuration),
-      services: readSendServices(configuration, given),
+      services: readSendServices(configuration, given, {
+        isOwnAddress: (address) => own.has(address),
+        log: this.#log,
+      }),
       own,
       smtp,
       entrances,

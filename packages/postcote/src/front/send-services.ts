@@ -15,6 +15,7 @@ import {
   parseTlsLevel,
 } from '@postcote/smtp';
 import { type SendService } from '@postcote/smtp/edge';
+import { outgoingRewritingOf, type RewritingPorts } from './outgoing-rewriting.ts';
 import { tlsPartsOf } from './send-tls.ts';
 
 /** Without a master.cf there are those that every installation has. */
@@ -28,16 +29,17 @@ const USUAL: readonly (readonly [name: string, command: 'smtp' | 'lmtp'])[] = [
 export function readSendServices(
   configuration: LoadedConfiguration,
   given: ReadonlyMap<string, string>,
+  ports: Omit<RewritingPorts, 'program'>,
 ): ReadonlyMap<string, SendService> {
   const { postfix, master, tables } = configuration;
   const read = (path: string): string => given.get(path) ?? readFileSync(path, 'utf8');
   const services = new Map<string, SendService>();
   for (const [name, command] of USUAL)
-    services.set(name, makeService(postfix, tables, { command, program: programOf(name), read }));
+    services.set(name, makeService(postfix, tables, { command, program: programOf(name), read, ports }));
   for (const { name, type, command, overrides } of master?.services ?? []) {
     if (type !== 'unix' || (command !== 'smtp' && command !== 'lmtp')) continue;
     const settings = postfix.withOverrides(overrides, name);
-    services.set(name, makeService(settings, tables, { command, program: programOf(name), read }));
+    services.set(name, makeService(settings, tables, { command, program: programOf(name), read, ports }));
   }
   return services;
 }
@@ -53,10 +55,12 @@ function makeService(
     command,
     program,
     read,
+    ports,
   }: {
     readonly command: 'smtp' | 'lmtp';
     readonly program: string;
     readonly read: (path: string) => string;
+    readonly ports: Omit<RewritingPorts, 'program'>;
   },
 ): SendService {
   const table = (name: string): TransportTable | undefined => openMaps(s, tables, `${command}_${name}`);
@@ -64,6 +68,7 @@ function makeService(
   const passwordMaps = table('sasl_password_maps');
   const replyFilter = table('reply_filter');
   const statusFilter = table('delivery_status_filter');
+  const rewriting = outgoingRewritingOf(s, tables, { command, ports: { ...ports, program } });
   const always = `${command}_connection_cache_destinations`;
   const cached = s.list(always).length === 0 ? undefined : tables.matchList(s, always);
   return {
@@ -74,6 +79,7 @@ function makeService(
     ...(passwordMaps === undefined ? {} : { passwordMaps }),
     ...(replyFilter === undefined ? {} : { replyFilter }),
     ...(statusFilter === undefined ? {} : { statusFilter }),
+    ...(rewriting === undefined ? {} : { rewrite: rewriting }),
     ...(cached === undefined ? {} : { cacheAlways: (domain: string) => cached.matches({ name: domain }) }),
   };
 }

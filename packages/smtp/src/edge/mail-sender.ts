@@ -36,6 +36,8 @@ export interface SendService {
   /** smtp_reply_filter, smtp_delivery_status_filter. */
   readonly replyFilter?: TransportTable;
   readonly statusFilter?: TransportTable;
+  /** smtp_generic_maps, smtp_header_checks and kin: the message as the outside gets it. Rejects when a table cannot answer. */
+  rewrite?(message: OutboundMessage): Promise<OutboundMessage>;
   /** smtp_connection_cache_destinations: sessions for these are kept whether or not a message waits. */
   cacheAlways?(domain: string): boolean | Promise<boolean>;
   /** `postfix/smtp`. */
@@ -114,7 +116,8 @@ export class MailSender {
 
   async #sendSafely(request: SendRequest): Promise<readonly SentRecipient[]> {
     try {
-      return await this.#send(request);
+      const message = await request.service.rewrite?.(request.message);
+      return await this.#send(message === undefined ? request : { ...request, message });
     } catch (error) {
       const failure =
         error instanceof SendError
