@@ -12,6 +12,9 @@ export const CAPABILITIES: readonly string[] = [
   'THREAD=REFERENCES',
   'THREAD=REFS',
   'THREAD=ORDEREDSUBJECT',
+  'MULTIAPPEND',
+  'URL-PARTIAL',
+  'CATENATE',
   'UNSELECT',
   'CHILDREN',
   'NAMESPACE',
@@ -24,6 +27,7 @@ export const CAPABILITIES: readonly string[] = [
   'WITHIN',
   'CONTEXT=SEARCH',
   'LIST-STATUS',
+  'BINARY',
   'MOVE',
   'SNIPPET=FUZZY',
   'PREVIEW=FUZZY',
@@ -33,6 +37,8 @@ export const CAPABILITIES: readonly string[] = [
   'LITERAL+',
   'SPECIAL-USE',
   'OBJECTID',
+  'REPLACE',
+  'APPENDLIMIT=4294967295',
 ];
 
 export interface LoginOffer {

@@ -33,8 +33,10 @@ export class ArgScanner {
   readonly #stack: Arg[][] = [];
   #count = 0;
 
-  constructor(limits: CodecLimits) {
+  /** `inList`: goes on inside a list that a streamed literal interrupted. */
+  constructor(limits: CodecLimits, inList = false) {
     this.#limits = limits;
+    if (inList) this.#stack.push([]);
   }
 
   /** The arguments so far at the outermost level. */
@@ -44,6 +46,11 @@ export class ArgScanner {
 
   get depth(): number {
     return this.#stack.length;
+  }
+
+  /** The items so far of the list that is open; undefined at the outermost level. */
+  get openList(): readonly Arg[] | undefined {
+    return this.#stack.at(-1);
   }
 
   addLiteral(bytes: Buffer): ScanResult | undefined {

@@ -31,6 +31,8 @@ export type ReaderEvent =
       readonly tag: string;
       readonly verb: string;
       readonly args: readonly Arg[];
+      /** The items so far of the list the literal stands in: CATENATE (RFC 4469), UTF8 (RFC 6855). */
+      readonly list?: readonly Arg[];
       readonly literal: LiteralStart;
     }
   /** Octets of an accepted literal. After the last the command goes on: a `command` event with what follows. */
@@ -54,6 +56,8 @@ interface Open {
   scanner: ArgScanner;
   /** Octets taken so far by lines and collected literals. */
   octets: number;
+  /** A literal of this command was streamed already. */
+  streamed: boolean;
 }
 
 const COMMAND: Phase = { kind: 'command' };
@@ -179,7 +183,13 @@ export class CommandReader {
       verb = `UID ${line.toString('latin1', verbEnd + 1, end).toUpperCase()}`;
       verbEnd = end;
     }
-    const open: Open = { tag, verb, scanner: new ArgScanner(this.#limits), octets: line.length };
+    const open: Open = {
+      tag,
+      verb,
+      scanner: new ArgScanner(this.#limits),
+      octets: line.length,
+      streamed: false,
+    };
     this.#open = open;
     if (!isVerb(verb)) return this.#reject(line, 'Invalid command name');
     return this.#scan(open, { line, from: Math.min(verbEnd + 1, line.length) });
@@ -193,10 +203,11 @@ export class CommandReader {
       return { kind: 'command', tag: open.tag, verb: open.verb, args: open.scanner.args };
     }
     const { literal } = result;
-    // RFC 3501 §6.3.11: the mailbox name, which may be a literal too, comes first.
-    if (open.verb === 'APPEND' && open.scanner.depth === 0 && open.scanner.args.length > 0) {
+    if (isStreamed(open)) {
+      const { args, openList: list } = open.scanner;
       this.#phase = { kind: 'decide', literal };
-      return { kind: 'append', tag: open.tag, verb: open.verb, args: open.scanner.args, literal };
+      const event = { kind: 'append', tag: open.tag, verb: open.verb, args, literal } as const;
+      return list === undefined ? event : { ...event, list };
     }
     const room = Math.min(this.#limits.maxLiteral, this.#limits.maxCommand - open.octets);
     if (literal.size > room) return this.#reject(input.line, 'Literal size too large');
@@ -223,8 +234,9 @@ export class CommandReader {
     if (phase.left === 0) {
       this.#phase = COMMAND;
       if (this.#open !== undefined) {
-        this.#open.scanner = new ArgScanner(this.#limits);
+        this.#open.scanner = new ArgScanner(this.#limits, this.#open.scanner.depth > 0);
         this.#open.octets = 0;
+        this.#open.streamed = true;
       }
     }
     return { kind: 'data', bytes, last: phase.left === 0 };
@@ -313,13 +325,39 @@ export class CommandReader {
     const tag = head.toString('latin1', 0, end);
     if (!isTag(tag)) return;
     const verb = head.toString('latin1', end + 1, wordEnd(head, end + 1)).toUpperCase();
-    this.#open = { tag, verb: isVerb(verb) ? verb : '', scanner: new ArgScanner(this.#limits), octets: 0 };
+    this.#open = {
+      tag,
+      verb: isVerb(verb) ? verb : '',
+      scanner: new ArgScanner(this.#limits),
+      octets: 0,
+      streamed: false,
+    };
   }
 }
 
 const CR = 0x0d;
 /** Octets of an over-long line in which its tag and verb are looked for. */
 const TAG_AND_VERB = 256;
+
+/** Arguments before the first message: RFC 3501 §6.3.11, RFC 8508. Names among them may be literals, too. */
+const STREAMING: ReadonlyMap<string, number> = new Map([
+  ['APPEND', 1],
+  ['REPLACE', 2],
+  ['UID REPLACE', 2],
+]);
+
+/** Whether the literal that begins is a message, or a piece of one, and not a name. */
+function isStreamed({ verb, scanner, streamed }: Open): boolean {
+  const before = STREAMING.get(verb);
+  if (before === undefined || scanner.depth > 1) return false;
+  if (!streamed && scanner.args.length < before) return false;
+  if (scanner.depth === 0) return true;
+  // A list that goes on behind a literal; or one that begins here, and then is not a list of flags.
+  const word = scanner.args.at(-1);
+  const inside = scanner.openList?.at(-1);
+  if (inside?.kind === 'atom' && /^text$/i.test(inside.text)) return true;
+  return word?.kind === 'atom' && /^utf8$/i.test(word.text);
+}
 
 function stripCr(line: Buffer): Buffer {
   return line.at(-1) === CR ? line.subarray(0, -1) : line;

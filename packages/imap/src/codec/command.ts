@@ -117,12 +117,27 @@ export type Command =
 export type CommandKind = Command['kind'];
 export type CommandOf<Kind extends CommandKind> = Extract<Command, { readonly kind: Kind }>;
 
-/** What APPEND says before its literal. */
+/** What APPEND says of one message before its content. */
 export interface AppendHead {
-  readonly mailbox: string;
   readonly flags: readonly string[];
   readonly internalDate?: Date;
+  /** CATENATE (RFC 4469) puts it together of pieces; UTF8 (RFC 6855) says that its header is not ASCII. */
+  readonly form: 'plain' | 'catenate' | 'utf8';
 }
+
+/** APPEND and REPLACE (RFC 8508) step by step, for their literals are streamed in between. */
+export type AppendStep =
+  | {
+      readonly kind: 'target';
+      readonly mailbox: string;
+      readonly replaces?: { readonly set: SequenceSet; readonly numbering: Numbering };
+    }
+  | { readonly kind: 'open'; readonly head: AppendHead }
+  | { readonly kind: 'url'; readonly text: string }
+  /** A literal follows. */
+  | { readonly kind: 'literal' }
+  /** The message is whole. */
+  | { readonly kind: 'close' };
 
 /** `bad`: the command makes no sense. `no`: it does, but cannot be done; with a response code where one fits. */
 export type ParseFailure =

@@ -189,6 +189,14 @@ interface Content {
   readonly isBinary: boolean;
 }
 
+/** A section's octets, at hand or as a range to be streamed. */
+export async function sectionOf(
+  handle: MessageHandle,
+  what: Pick<SectionItem, 'section' | 'partial'>,
+): Promise<{ readonly content: Buffer | { readonly range: ByteRange }; readonly length: number }> {
+  return runSteps(readSection(what, new MessageReader(handle)));
+}
+
 function plain(content: Buffer | { readonly range: ByteRange }): Content {
   const length = 'range' in content ? content.range.end - content.range.start : content.length;
   return { content, length, isBinary: false };
@@ -212,7 +220,10 @@ function* readBinary({ part: path, partial }: BinaryItem, reader: MessageReader)
   };
 }
 
-function* readSection({ section, partial }: SectionItem, reader: MessageReader): Steps<Content> {
+function* readSection(
+  { section, partial }: Pick<SectionItem, 'section' | 'partial'>,
+  reader: MessageReader,
+): Steps<Content> {
   const { part: path, what, fields } = section;
   let content: Buffer | ByteRange | undefined;
   if (path.length > 0) {

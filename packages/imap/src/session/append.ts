@@ -1,76 +1,83 @@
-// APPEND while its literal streams in: octets go to the store as they come, never the whole message in memory.
-//
-// A failure on the way is remembered and answered once; the rest of the literal is swallowed by the reader.
+// One message on its way into a mailbox: octets go to the store as they come, never the whole message in memory.
 
-import { type AppendResult, MailboxError, type MailStore } from '@postcote/mailbox';
+import type { AppendResult, MailboxError } from '@postcote/mailbox';
 import type { MessageWriter } from '@postcote/wire';
 import type { AppendHead } from '../codec/command.ts';
-import { no, ok, type Status } from '../codec/response.ts';
+import { no, type Status } from '../codec/response.ts';
+import { BinaryToBase64 } from './binary-to-base64.ts';
 import { missingMailbox, statusOfError } from './mailbox-errors.ts';
 
 const CR = 0x0d;
 const LF = 0x0a;
 
-export type AppendStart =
-  | { readonly kind: 'open'; readonly append: OpenAppend }
-  | { readonly kind: 'refused'; readonly status: Status };
-
-export async function beginAppend(store: MailStore, head: AppendHead): Promise<AppendStart> {
-  const { mailbox, flags, internalDate } = head;
-  try {
-    const writer = await store.beginAppend(mailbox, {
-      flags,
-      ...(internalDate === undefined ? {} : { internalDate }),
-    });
-    return { kind: 'open', append: new OpenAppend(mailbox, writer) };
-  } catch (error) {
-    if (!(error instanceof MailboxError)) throw error;
-    return { kind: 'refused', status: refusal(mailbox, error) };
-  }
-}
-
-function refusal(mailbox: string, error: MailboxError): Status {
+/** What the client reads when a message cannot be kept. */
+export function appendRefusal(mailbox: string, error: MailboxError): Status {
   return error.code === 'nonexistent' ? missingMailbox(mailbox, 'TRYCREATE') : statusOfError(error);
 }
 
+export interface OpenAppendOptions {
+  readonly writer: MessageWriter<AppendResult>;
+  readonly head: AppendHead;
+  /** Octets the message may have. */
+  readonly maxSize: number;
+}
+
 export class OpenAppend {
-  readonly #mailbox: string;
+  readonly head: AppendHead;
   readonly #writer: MessageWriter<AppendResult>;
+  readonly #maxSize: number;
   #afterCr = false;
   #settled = false;
+  #octets = 0;
+  #binary: BinaryToBase64 | undefined;
 
-  constructor(mailbox: string, writer: MessageWriter<AppendResult>) {
-    this.#mailbox = mailbox;
+  constructor({ writer, head, maxSize }: OpenAppendOptions) {
     this.#writer = writer;
+    this.head = head;
+    this.#maxSize = maxSize;
   }
 
-  /** Undefined while all is well; a status when the message cannot be kept. */
-  async write(bytes: Buffer): Promise<Status | undefined> {
-    try {
-      for (const piece of this.#normal(bytes)) await this.#writer.write(piece);
-      return undefined;
-    } catch (error) {
-      await this.abort();
-      if (error instanceof MailboxError) return refusal(this.#mailbox, error);
-      throw error;
-    }
+  /** Octets taken so far. */
+  get octets(): number {
+    return this.#octets;
   }
 
-  async commit(): Promise<Status> {
+  /** Whether so many octets more fit. */
+  hasRoomFor(octets: number): boolean {
+    return this.#octets + octets <= this.#maxSize;
+  }
+
+  /** RFC 3516 §4.4: what follows may hold parts in binary; a Maildir keeps lines, so they become base64. */
+  expectBinary(): void {
+    this.#binary = new BinaryToBase64();
+  }
+
+  /** Throws what storage throws. */
+  async write(bytes: Buffer): Promise<void> {
+    this.#octets += bytes.length;
+    if (this.#binary === undefined) await this.#keep(bytes);
+    else for (const piece of this.#binary.push(bytes)) await this.#keep(piece);
+  }
+
+  /** The message is whole. */
+  async close(): Promise<void> {
+    for (const piece of this.#binary?.end() ?? []) await this.#keep(piece);
+    this.#binary = undefined;
+  }
+
+  async commit(): Promise<AppendResult> {
     this.#settled = true;
-    try {
-      const { uidValidity, uid } = await this.#writer.commit();
-      return ok('Append completed.', `APPENDUID ${uidValidity} ${uid}`);
-    } catch (error) {
-      if (error instanceof MailboxError) return refusal(this.#mailbox, error);
-      throw error;
-    }
+    return this.#writer.commit();
   }
 
   async abort(): Promise<void> {
     if (this.#settled) return;
     this.#settled = true;
     await this.#writer.abort();
+  }
+
+  async #keep(bytes: Buffer): Promise<void> {
+    for (const piece of this.#normal(bytes)) await this.#writer.write(piece);
   }
 
   /**

@@ -352,7 +352,7 @@ describe('with a mailbox', () => {
       'x OK [APPENDUID 1000 1] Append completed.\r\n',
     );
     client.send('y APPEND INBOX {99999999999}\r\n');
-    expect(await client.settle()).toBe('y NO [LIMIT] Message is too large.\r\n');
+    expect(await client.settle()).toBe('y NO [TOOBIG] Message is too large.\r\n');
   });
 
   it('keeps on when storage fails', async () => {

@@ -14,7 +14,7 @@ import { DEFAULT_CODEC_LIMITS } from '../codec/limits.ts';
 import { parseCommand } from '../codec/parse-command.ts';
 import { bad, formatContinuation, formatStatus, no, ok, type Status } from '../codec/response.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
-import { type Answer, Appending, type AppendEvent, type CommandEvent } from './appending.ts';
+import { type Answer, Appending, APPENDING, type AppendEvent, type CommandEvent } from './appending.ts';
 import { type AnyRow, COMMANDS } from './commands/index.ts';
 import { BrokenLiteral } from './commands/fetch.ts';
 import { type ImapUserSettings, type Outcome, SessionCore } from './core.ts';
@@ -74,9 +74,8 @@ export class ImapUserSession implements ProtocolSession {
     const limit = options.settings.maxLineLength;
     this.#reader = new CommandReader({ ...DEFAULT_CODEC_LIMITS, maxCommand: limit, maxLiteral: limit });
     this.#appending = new Appending({
-      store: options.store,
+      core: this.#core,
       reader: this.#reader,
-      maxSize: options.settings.maxAppend,
       logError: (error) => this.#log.error(error),
     });
   }
@@ -251,7 +250,9 @@ export class ImapUserSession implements ProtocolSession {
   #handle(event: ReaderEvent): Promise<void> | void {
     switch (event.kind) {
       case 'command':
-        return this.#appending.active ? this.#endAppend(event) : this.#run(event);
+        return this.#appending.active || APPENDING.has(event.verb)
+          ? this.#endAppend(event)
+          : this.#run(event);
       case 'append':
         return this.#beginAppend(event);
       case 'data':
@@ -273,13 +274,6 @@ export class ImapUserSession implements ProtocolSession {
   async #run({ tag, verb, args }: CommandEvent): Promise<void> {
     this.#lastCommand = verb;
     this.#core.tag = tag;
-    if (verb === 'APPEND') {
-      // Without a literal: the reader has streamed none.
-      return this.#refuse(
-        tag,
-        `Error in IMAP command APPEND: ${args.length < 2 ? 'Missing message size' : 'Invalid arguments'}`,
-      );
-    }
     const row = COMMANDS.get(verb);
     if (row === undefined) return this.#refuse(tag, `Error in IMAP command ${verb}: Unknown command`);
     // DOVECOT: the state counts before the arguments do.
@@ -399,7 +393,9 @@ export class ImapUserSession implements ProtocolSession {
   }
 
   async #endAppend(event: CommandEvent): Promise<void> {
-    const { status } = await this.#outcome(async () => ({ status: await this.#appending.end(event) }));
+    this.#lastCommand = event.verb;
+    this.#core.tag = event.tag;
+    const status = await this.#appending.end(event);
     // The message is kept: that is the answer, whatever becomes of telling.
     await this.#sync({ sync: 'all', refresh: true }, event.verb);
     this.#answer(event.tag, status);

@@ -6,7 +6,8 @@
 import { type Arg, ArgCursor, argText } from '../arg.ts';
 import { badArguments, type CommandOf, type Numbering, type Parsed, parsed } from '../command.ts';
 import { parseModseq } from '../modseq.ts';
-import { type FetchItem, formatSection, type Partial, type Section, WHOLE } from '../fetch-item.ts';
+import { type FetchItem, formatSection, type Partial, WHOLE } from '../fetch-item.ts';
+import { parseFieldNames, parseSection } from './section.ts';
 import { parseSet } from './set.ts';
 
 const SIMPLE: ReadonlyMap<string, FetchItem> = new Map<string, FetchItem>([
@@ -199,40 +200,6 @@ function parseBodySection(cursor: ArgCursor, { rest, peek }: BodyStart): Parsed<
     return badArguments('Invalid BODY[..] parameter: Invalid partial');
   const label = `BODY[${formatSection(section)}]${partial === undefined ? '' : `<${partial.start}>`}`;
   return parsed({ kind: 'section', peek, label, section, ...(partial === undefined ? {} : { partial }) });
-}
-
-const MAX_FIELD_NAMES = 1000;
-
-function parseFieldNames(list: readonly Arg[]): readonly string[] | undefined {
-  if (list.length === 0 || list.length > MAX_FIELD_NAMES) return undefined;
-  const names = list.map((arg) => argText(arg)?.toUpperCase() ?? '');
-  return names.every((name) => /^[\x21-\x39\x3b-\x7e]+$/.test(name)) ? names : undefined;
-}
-
-/** Levels of parts; deeper than any structure goes. */
-const MAX_PART_LEVELS = 100;
-
-function parseSection(words: string, fields: readonly string[] | undefined): Section | undefined {
-  const part: number[] = [];
-  let at = 0;
-  for (;;) {
-    const match = /^([1-9]\d{0,8})(?:\.|$)/.exec(words.slice(at, at + 11));
-    if (match === null) break;
-    if (part.length >= MAX_PART_LEVELS) return undefined;
-    part.push(Number(match[1]));
-    at += match[0].length;
-    if (!match[0].endsWith('.')) break;
-  }
-  const word = words.slice(at);
-  if (word === '' && words.endsWith('.')) return undefined;
-  if (fields !== undefined) {
-    if (word === 'HEADER.FIELDS') return { part, what: 'fields', fields };
-    return word === 'HEADER.FIELDS.NOT' ? { part, what: 'fieldsNot', fields } : undefined;
-  }
-  if (word === '') return { part, what: 'all', fields: [] };
-  if (word === 'HEADER') return { part, what: 'header', fields: [] };
-  if (word === 'TEXT') return { part, what: 'text', fields: [] };
-  return word === 'MIME' && part.length > 0 ? { part, what: 'mime', fields: [] } : undefined;
 }
 
 /** `"<" number ["." number] ">"`. */

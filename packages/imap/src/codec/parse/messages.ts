@@ -1,15 +1,7 @@
-// STORE, COPY, MOVE, EXPUNGE and their UID forms; the head of APPEND.
+// STORE, COPY, MOVE, EXPUNGE and their UID forms.
 
 import { type Arg, ArgCursor, argText } from '../arg.ts';
-import {
-  type AppendHead,
-  badArguments,
-  type CommandOf,
-  type Numbering,
-  type Parsed,
-  parsed,
-} from '../command.ts';
-import { parseDateTime } from '../dates.ts';
+import { badArguments, type CommandOf, type Numbering, type Parsed, parsed } from '../command.ts';
 import { parseFlags } from '../flags.ts';
 import { parseModseq } from '../modseq.ts';
 import { parseMailboxName } from './mailbox-name.ts';
@@ -72,21 +64,4 @@ export function parseUidExpunge(args: readonly Arg[]): Parsed<CommandOf<'expunge
   if (args.length === 0) return badArguments('Missing arguments');
   const set = parseSet(new ArgCursor(args), 'uid');
   return set.ok ? parsed({ kind: 'expunge', uids: set.value }) : set;
-}
-
-/** `mailbox [SP flag-list] [SP date-time]`, before the literal (RFC 3501 §6.3.11). */
-export function parseAppendHead(args: readonly Arg[]): Parsed<AppendHead> {
-  const cursor = new ArgCursor(args);
-  const mailbox = parseMailboxName(cursor);
-  if (!mailbox.ok) return mailbox;
-  const list = cursor.list();
-  const flags = parseFlags(list ?? []);
-  if (!flags.ok) return badArguments(flags.text);
-  const head = { mailbox: mailbox.value, flags: flags.flags };
-  if (cursor.atEnd) return parsed(head);
-  const date = cursor.take();
-  if (date?.kind !== 'string' || !cursor.atEnd) return badArguments();
-  const internalDate = parseDateTime(argText(date) ?? '');
-  if (internalDate === undefined) return badArguments('Invalid internal date');
-  return parsed({ ...head, internalDate });
 }
