@@ -4,85 +4,22 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventually } from '../support/eventually.ts';
+import { expect } from 'vitest';
 import { HOSTNAME } from '../support/guide-config.ts';
+import { maildir, statusesOf, topLines } from '../support/local-mail.ts';
 import {
-  inbox,
-  maildir,
-  sendMail,
-  type Sent,
-  statusesOf,
-  topLines,
-  writeDumpScript,
-} from '../support/local-mail.ts';
-import type { Account } from '../support/play-transcript.ts';
-import type { Side } from '../support/transcript.ts';
-import { describeAsRoot } from '../support/use-world.ts';
-import { type World, startWorld, TestBed } from '../support/world.ts';
-
-const DOMAIN = 'example.com';
-
-/** What one side did with one case: user names and folders are told by their roles. */
-interface Stage {
-  readonly side: Side;
-  readonly world: World;
-  readonly folder: string;
-  readonly dump: string;
-  user(role: string): Account;
-  /** Text with this side's names replaced by roles. */
-  plain(text: string): string;
-}
-
-interface Case {
-  readonly name: string;
-  /** Roles that the case needs. */
-  readonly users: readonly string[];
-  prepare?(stage: Stage): void;
-  mail(stage: Stage): Sent;
-  /** Further mail. */
-  readonly more?: (stage: Stage) => Sent;
-  /** The outcome; throws while it is not there yet. */
-  outcome(stage: Stage): unknown;
-}
-
-const forward = (account: Account, text: string, name = '.forward'): string => {
-  const file = path.join(account.home, name);
-  fs.writeFileSync(file, text, { mode: 0o644 });
-  fs.chownSync(file, account.uid, account.gid);
-  return file;
-};
-const addressOf = (account: Account, extension = ''): string => `${account.name}${extension}@${DOMAIN}`;
-
-/** At least so many messages in an inbox, by their top lines. */
-function copies(stage: Stage, role: string, count: number): string[][] {
-  const messages = inbox(stage.user(role));
-  expect(messages).toHaveLength(count);
-  return messages.map((message) => topLines(message).map(stage.plain)).toSorted();
-}
-
-function status(stage: Stage, address: string, count = 1): unknown[] {
-  const found = statusesOf(stage.world.log(), address);
-  expect(found.length).toBeGreaterThanOrEqual(count);
-  return found
-    .slice(0, count)
-    .map((one) => ({ ...one, text: stage.plain(one.text).replace(/ $|local: fatal: /g, '') }));
-}
-
-function dumped(stage: Stage, file: string): string[] {
-  const text = fs.readFileSync(file, 'utf8');
-  return text
-    .trimEnd()
-    .split('\n')
-    .map(stage.plain)
-    .filter(
-      (line) =>
-        !/^env (PWD|SHLVL|_|OLDPWD|TZ|LANG|MAIL_CONFIG|CLIENT_)|^in (Received|\s|Message-I|Date|From:)/.test(
-          line,
-        ),
-    )
-    .map((line) => line.replace(/^in From (\S+) .*/, 'in From $1'));
-}
+  addressOf,
+  type Case,
+  copies,
+  describeNextToPostfix,
+  DOMAIN,
+  dumped,
+  forward,
+  type Stage,
+  type StageSettings,
+  status,
+  writeFile,
+} from '../support/local-stage.ts';
 
 const exits: readonly (readonly [string, string])[] = [
   ['75', 'exit 75'],
@@ -396,28 +333,14 @@ const CASES: readonly Case[] = [
   },
 ];
 
-async function setStage(side: Side, bed: TestBed): Promise<Stage> {
-  const roles = [...new Set(CASES.flatMap(({ users }) => users))];
-  const created = bed.users.create(roles.length);
-  const accounts = new Map(roles.map((role, i) => [role, created[i] as Account]));
-  const folder = bed.newFolder(`stage-${side}`);
-  const dump = writeDumpScript(folder);
-  const user = (role: string): Account => accounts.get(role) as Account;
-  const open = path.join(folder, 'open');
-  fs.mkdirSync(open);
-  fs.chmodSync(open, 0o777);
-  const write = (name: string, text: string, mode = 0o644): string => {
-    const file = path.join(folder, name);
-    fs.writeFileSync(file, text);
-    fs.chmodSync(file, mode);
-    return file;
-  };
+function settingsOf(stage: Omit<Stage, 'world'>): StageSettings {
+  const { side, folder, dump, open, user } = stage;
   const virtual = path.join(folder, 'virtual');
   fs.mkdirSync(virtual);
   fs.chownSync(virtual, 34567, 34567);
-  const owned = write('own-aliases', `ownalias: "|${dump} ${open}/own"\n`);
+  const owned = writeFile(stage, 'own-aliases', `ownalias: "|${dump} ${open}/own"\n`);
   if (side === 'real') {
-    write('main.cf', '');
+    writeFile(stage, 'main.cf', '');
     execFileSync('postalias', [`hash:${owned}`], {
       env: { ...process.env, MAIL_CONFIG: folder },
       stdio: 'pipe',
@@ -425,40 +348,37 @@ async function setStage(side: Side, bed: TestBed): Promise<Stage> {
     fs.chownSync(`${owned}.db`, user('aliasowner').uid, user('aliasowner').gid);
   }
   fs.chownSync(owned, user('aliasowner').uid, user('aliasowner').gid);
-  const list = write('list', `${user('aliasmember1').name}\n# no\n${user('aliasmember2').name}@${DOMAIN}\n`);
-  const executable = write('open/program', '', 0o777);
-  const world = await startWorld(side, bed, {
-    settings: {
-      main: [
-        `alias_maps = hash:$config_directory/aliases, hash:${owned}`,
-        'local_recipient_maps =',
-        'smtpd_recipient_restrictions = permit_mynetworks, reject',
-        'smtpd_error_sleep_time = 0',
-        `transport_maps = inline:{ piped.${DOMAIN}=piped: small.${DOMAIN}=small: failing.${DOMAIN}=failing:nexthop }`,
-        `virtual_mailbox_domains = virtual.${DOMAIN}`,
-        `virtual_mailbox_base = ${virtual}`,
-        `virtual_mailbox_maps = inline:{ box@virtual.${DOMAIN}=box/ mbox@virtual.${DOMAIN}=mbox }`,
-        'virtual_uid_maps = static:34567',
-        'virtual_gid_maps = static:34567',
-        'piped_destination_recipient_limit = 1',
-      ],
-      dovecot: [],
-      aliases: [
-        `aliascommand: "|${dump} ${open}/alias one"`,
-        `aliasfile: ${open}/box`,
-        'aliasnull: /dev/null',
-        `aliasexec: ${executable}`,
-        `aliasbarred: ${folder}/barred`,
-        `aliaslist: :include:${list}`,
-        `aliasopenlist: :include:${write('openlist', 'x\n', 0o646)}`,
-        `aliasnolist: :include:${folder}/nolist`,
-        `owned: ${user('ownermember').name}`,
-        `owner-owned: ${user('plain').name}`,
-        `pair: ${user('pair1').name}, ${user('pair2').name}, ${open}/pair`,
-      ],
-      virtual: [],
-    },
-    extraMaster: [
+  const list = writeFile(
+    stage,
+    'list',
+    `${user('aliasmember1').name}\n# no\n${user('aliasmember2').name}@${DOMAIN}\n`,
+  );
+  const executable = writeFile(stage, 'open/program', '', 0o777);
+  return {
+    main: [
+      `alias_maps = hash:$config_directory/aliases, hash:${owned}`,
+      `transport_maps = inline:{ piped.${DOMAIN}=piped: small.${DOMAIN}=small: failing.${DOMAIN}=failing:nexthop }`,
+      `virtual_mailbox_domains = virtual.${DOMAIN}`,
+      `virtual_mailbox_base = ${virtual}`,
+      `virtual_mailbox_maps = inline:{ box@virtual.${DOMAIN}=box/ mbox@virtual.${DOMAIN}=mbox }`,
+      'virtual_uid_maps = static:34567',
+      'virtual_gid_maps = static:34567',
+      'piped_destination_recipient_limit = 1',
+    ],
+    aliases: [
+      `aliascommand: "|${dump} ${open}/alias one"`,
+      `aliasfile: ${open}/box`,
+      'aliasnull: /dev/null',
+      `aliasexec: ${executable}`,
+      `aliasbarred: ${folder}/barred`,
+      `aliaslist: :include:${list}`,
+      `aliasopenlist: :include:${writeFile(stage, 'openlist', 'x\n', 0o646)}`,
+      `aliasnolist: :include:${folder}/nolist`,
+      `owned: ${user('ownermember').name}`,
+      `owner-owned: ${user('plain').name}`,
+      `pair: ${user('pair1').name}, ${user('pair2').name}, ${open}/pair`,
+    ],
+    master: [
       'piped unix - n n - - pipe',
       `  flags=DRhu user=nobody argv=${dump} ${open}/piped -f \${sender} -- \${recipient} \${user} \${extension} \${mailbox} \${domain} \${nexthop}`,
       'small unix - n n - - pipe',
@@ -466,62 +386,154 @@ async function setStage(side: Side, bed: TestBed): Promise<Stage> {
       'failing unix - n n - - pipe',
       '  user=nobody null_sender= argv=/bin/sh -c {echo "not yet"; exit 75}',
     ],
-  });
-  const names = [...accounts].map(([role, { name }]) => [name, role] as const);
-  return {
-    side,
-    world,
-    folder,
-    dump,
-    user,
-    plain(text) {
-      let plain = text;
-      for (const [name, role] of names) plain = plain.replaceAll(name, `<${role}>`);
-      for (const { uid } of accounts.values())
-        plain = plain.replaceAll(new RegExp(`\\b${uid}\\b`, 'g'), '<uid>');
-      return plain.replaceAll(folder, '<stage>').replaceAll(`${bed.folder}/home`, '<homes>');
-    },
   };
 }
 
-async function play(stage: Stage): Promise<Map<string, unknown>> {
-  for (const { prepare } of CASES) prepare?.(stage);
-  for (const { mail, more } of CASES) {
-    await sendMail(stage.world, mail(stage));
-    if (more !== undefined) await sendMail(stage.world, more(stage));
-  }
-  const outcomes = new Map<string, unknown>();
-  for (const { name, outcome } of CASES) {
-    outcomes.set(
-      name,
-      await eventually(() => outcome(stage), 20_000).catch((error: unknown) => `never: ${String(error)}`),
-    );
-  }
-  return outcomes;
-}
+describeNextToPostfix('local delivery', { cases: CASES, settingsOf });
 
-describeAsRoot('local delivery, next to a real Postfix', () => {
-  let bed: TestBed;
-  const stages: Stage[] = [];
-  const outcomes = new Map<Side, Map<string, unknown>>();
+// Where mail goes when main.cf says more: the same users by tables, so that one server does for all.
+const PLACES: readonly Case[] = [
+  {
+    name: 'home_mailbox without a slash: an mbox in the home',
+    users: ['mbox'],
+    mail: ({ user }) => ({ from: `a@${DOMAIN}`, to: addressOf(user('mbox')), body: 'From x\r\nend' }),
+    more: ({ user }) => ({ to: addressOf(user('mbox')) }),
+    outcome(stage) {
+      const file = path.join(stage.user('mbox').home, 'Mailbox');
+      const text = fs.readFileSync(file, 'utf8');
+      const messages = text.split(/^(?=From )/m);
+      expect(messages).toHaveLength(2);
+      const { uid, mode } = fs.statSync(file);
+      expect(fs.existsSync(`${file}.lock`)).toBe(false);
+      return [
+        messages.map((message) => topLines(message).map(stage.plain)).toSorted(),
+        text.includes('\n>From x\nend\n\n'),
+        uid === stage.user('mbox').uid,
+        mode & 0o777,
+        status(stage, addressOf(stage.user('mbox'))),
+      ];
+    },
+  },
+  {
+    name: 'an mbox that belongs to somebody else',
+    users: ['stolen'],
+    prepare({ user }) {
+      fs.writeFileSync(path.join(user('stolen').home, 'Mailbox'), '', { mode: 0o666 });
+      fs.chmodSync(path.join(user('stolen').home, 'Mailbox'), 0o666);
+    },
+    mail: ({ user }) => ({ to: addressOf(user('stolen')) }),
+    outcome: (stage) => status(stage, addressOf(stage.user('stolen'))),
+  },
+  {
+    name: 'an mbox that is a folder',
+    users: ['folder'],
+    prepare: ({ user }) => fs.mkdirSync(path.join(user('folder').home, 'Mailbox')),
+    mail: ({ user }) => ({ to: addressOf(user('folder')) }),
+    outcome: (stage) =>
+      status(stage, addressOf(stage.user('folder'))).map(({ dsn, status: what }) => [dsn, what]),
+  },
+  {
+    name: 'an mbox that would be too large',
+    users: ['large'],
+    mail: ({ user }) => ({ to: addressOf(user('large')), body: 'x'.repeat(900).concat('\r\n').repeat(12) }),
+    more: ({ user }) => ({ to: addressOf(user('large')), body: 'x'.repeat(900).concat('\r\n').repeat(12) }),
+    outcome(stage) {
+      const address = addressOf(stage.user('large'));
+      const found = status(stage, address, 2);
+      const text = fs.readFileSync(path.join(stage.user('large').home, 'Mailbox'), 'utf8');
+      return [found, text.split(/^(?=From )/m).length];
+    },
+  },
+  {
+    name: 'mailbox_command_maps',
+    users: ['bymap'],
+    mail: ({ user }) => ({ to: addressOf(user('bymap'), '+ext') }),
+    outcome: (stage) => dumped(stage, path.join(stage.user('bymap').home, 'dump')),
+  },
+  {
+    name: 'mailbox_transport_maps, after the .forward file',
+    users: ['transported', 'beforehand'],
+    prepare: ({ user }) => forward(user('beforehand'), `${user('beforehand').home}/kept\n`),
+    mail: ({ user }) => ({ to: addressOf(user('transported')) }),
+    more: ({ user }) => ({ to: addressOf(user('beforehand')) }),
+    outcome: (stage) => [
+      dumped(stage, path.join(stage.open, stage.user('transported').name)),
+      topLines(fs.readFileSync(path.join(stage.user('beforehand').home, 'kept'), 'utf8')).map(stage.plain),
+    ],
+  },
+  {
+    name: 'mailbox_transport_maps for a name that is no account',
+    users: [],
+    mail: () => ({ to: `noaccount@${DOMAIN}` }),
+    outcome: (stage) => dumped(stage, path.join(stage.open, 'noaccount')),
+  },
+  {
+    name: 'luser_relay',
+    users: ['relayed'],
+    mail: () => ({ to: `nobody-here+there@${DOMAIN}` }),
+    outcome(stage) {
+      const file = path.join(stage.user('relayed').home, 'Mailbox');
+      return topLines(fs.readFileSync(file, 'utf8')).map(stage.plain);
+    },
+  },
+  {
+    name: 'fallback_transport_maps',
+    users: [],
+    mail: () => ({ to: `fallen@${DOMAIN}` }),
+    outcome: (stage) => dumped(stage, path.join(stage.open, 'fallen')),
+  },
+  {
+    name: 'a command that runs too long',
+    users: ['slow'],
+    prepare: ({ user }) => forward(user('slow'), '"|echo waiting; sleep 300"\n'),
+    mail: ({ user }) => ({ to: addressOf(user('slow')) }),
+    outcome: (stage) => status(stage, addressOf(stage.user('slow'))),
+  },
+  {
+    name: 'a command that writes more than mailbox_size_limit',
+    users: ['writer'],
+    prepare: ({ user }) =>
+      forward(
+        user('writer'),
+        '"|cat > /dev/null; head -c 100000 /dev/zero > $HOME/big; wc -c < $HOME/big > $HOME/size"\n',
+      ),
+    mail: ({ user }) => ({ to: addressOf(user('writer')) }),
+    outcome: (stage) => fs.readFileSync(path.join(stage.user('writer').home, 'size'), 'utf8').trim(),
+  },
+  {
+    name: 'commands in lists, none in aliases: allow_mail_to_commands',
+    users: ['allowed'],
+    prepare({ user }) {
+      const list = forward(user('allowed'), `"|echo yes > ${user('allowed').home}/ran"\n`, 'list');
+      forward(user('allowed'), `:include:${list}\n`);
+    },
+    mail: ({ user }) => ({ to: addressOf(user('allowed')) }),
+    more: () => ({ to: `barred@${DOMAIN}` }),
+    outcome: (stage) => [
+      fs.readFileSync(path.join(stage.user('allowed').home, 'ran'), 'utf8'),
+      status(stage, `barred@${DOMAIN}`),
+    ],
+  },
+];
 
-  beforeAll(async () => {
-    bed = await TestBed.open('local');
-    for (const side of ['real', 'ours'] as const) {
-      const stage = await setStage(side, bed);
-      stages.push(stage);
-      outcomes.set(side, await play(stage));
-      await stage.world.stop();
-    }
-  }, 240_000);
-  afterAll(async () => {
-    await bed.close();
-  });
-
-  it.each(CASES.map(({ name }) => [name]))('%s', (name) => {
-    const ours = outcomes.get('ours')?.get(name);
-    const real = outcomes.get('real')?.get(name);
-    expect(String(real)).not.toMatch(/^never/);
-    expect(ours).toEqual(real);
-  });
+describeNextToPostfix('where local mail goes', {
+  cases: PLACES,
+  settingsOf: ({ dump, open, user }) => ({
+    main: [
+      'home_mailbox = Mailbox',
+      'message_size_limit = 20000',
+      'mailbox_size_limit = 20000',
+      'command_time_limit = 2s',
+      'allow_mail_to_commands = forward, include',
+      `mailbox_command_maps = inline:{ { ${user('bymap').name} = ${dump} ${user('bymap').home}/dump "$EXTENSION" } }`,
+      `mailbox_transport_maps = inline:{ ${user('transported').name}=dumper: ${user('beforehand').name}=dumper: noaccount=dumper:hop }`,
+      'fallback_transport_maps = inline:{ fallen=dumper:elsewhere }',
+      `luser_relay = ${user('relayed').name}`,
+    ],
+    aliases: ['barred: "|/bin/true"'],
+    master: [
+      'dumper unix - n n - - pipe',
+      `  flags=R user=nobody argv=${dump} ${open}/\${user} \${nexthop} \${recipient}`,
+    ],
+  }),
 });

@@ -89,6 +89,8 @@ export interface Routing {
   readonly rules: TransportRules;
   /** local_transport when it is not local: `transport:nexthop`; empty for our own delivery. */
   readonly localTransport: string;
+  /** POSTFIX: local mail's next hop, which it keeps when local(8) passes it on. */
+  readonly myhostname: string;
 }
 
 /** The queue's question at acceptance: the final recipients of one address. Rejects when a table cannot answer. */
@@ -117,7 +119,7 @@ export async function rowOf(
   destination: Destination,
   sender: string,
 ): Promise<ResolvedRecipient> {
-  const place = placeOf(destination);
+  const place = placeOf(destination, routing);
   return {
     address: place.address,
     destination: await routed(place, { routing, sender: destination.sender ?? sender }),
@@ -182,7 +184,7 @@ function provenanceOf({
   };
 }
 
-function placeOf(destination: Destination): Place {
+function placeOf(destination: Destination, { myhostname }: Routing): Place {
   switch (destination.kind) {
     case 'local':
       return {
@@ -211,7 +213,7 @@ function placeOf(destination: Destination): Place {
       return {
         address,
         class: undefined,
-        destination: { transport, nexthop: nexthop === '' ? domainOf(address) : nexthop },
+        destination: { transport, nexthop: nexthop === '' ? myhostname : nexthop },
       };
     }
     default: {

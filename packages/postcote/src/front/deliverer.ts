@@ -64,13 +64,13 @@ export class FrontDeliverer implements Deliverer {
   async #deliverLocal(job: DeliveryJob, recipient: QueuedRecipient): Promise<DeliveryResult> {
     const outcome = await this.#local.deliver(job, recipient);
     if (!('kind' in outcome)) return outcome;
-    const { transport, nexthop } = parseTransport(outcome.transport);
-    const domain = recipient.address.slice(recipient.address.lastIndexOf('@') + 1);
-    const destination = { transport, nexthop: nexthop === '' ? domain : nexthop };
-    if (transport === 'local')
-      return this.#cannotRun(job, 'a mailbox_transport that leads back to local')[0] as DeliveryResult;
-    const [result] = await this.deliver({ ...job, destination, recipients: [recipient] });
-    return result ?? { index: recipient.index, status: 'deferred', dsn: '4.3.0', text: 'no result' };
+    const { transport, nexthop } = outcome;
+    const passed = { ...job, destination: { transport, nexthop }, recipients: [recipient] };
+    const results =
+      transport === 'local'
+        ? this.#cannotRun(passed, 'a mailbox_transport that leads back to local')
+        : await this.deliver(passed);
+    return results[0] ?? { index: recipient.index, status: 'deferred', dsn: '4.3.0', text: 'no result' };
   }
 
   #cannotRun(job: DeliveryJob, what: string): DeliveryResult[] {

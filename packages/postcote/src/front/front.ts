@@ -210,6 +210,7 @@ export class Front {
       addresses,
       rules: transportRulesOf(configuration),
       localTransport: localTransport(postfix),
+      myhostname: postfix.string('myhostname'),
       filter: {
         defaultNexthop: postfix.string('default_filter_nexthop'),
         myhostname: postfix.string('myhostname'),
@@ -221,6 +222,7 @@ export class Front {
       routing,
       local: {
         addresses,
+        myhostname: postfix.string('myhostname'),
         recipientDelimiter: postfix.string('recipient_delimiter'),
         ownerRequestSpecial: postfix.bool('owner_request_special'),
         prependsWhenForwarding: postfix.list('prepend_delivered_header').includes('forward'),
@@ -231,6 +233,7 @@ export class Front {
         addresses,
         rules: transportRulesOf(configuration, 'address_verify_'),
         localTransport: localTransport(postfix, 'address_verify_local_transport'),
+        myhostname: postfix.string('myhostname'),
       },
       programs: programsOf(configuration),
       services: readSendServices(configuration, given, {

@@ -9,6 +9,7 @@ import type {
   QueuedRecipient,
   ResolvedRecipient,
 } from '@postcote/queue';
+import { parseTransport } from '@postcote/smtp';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeliveryClient, DeliveryOutcome } from '../delivery/client.ts';
 import type { DeliveryHeader, DeliveryPart, OpenDelivery } from '../delivery/protocol.ts';
@@ -21,6 +22,7 @@ export const ALIAS_PREFIX = 'alias:';
 
 export interface LocalRouting {
   readonly addresses: Addresses;
+  readonly myhostname: string;
   readonly recipientDelimiter: string;
   readonly ownerRequestSpecial: boolean;
   /** prepend_delivered_header: forward. */
@@ -34,7 +36,7 @@ export interface LocalRouting {
 export type LocalOutcome =
   | DeliveryResult
   /** The mailbox is this transport's. */
-  | { readonly kind: 'pass'; readonly transport: string };
+  | { readonly kind: 'pass'; readonly transport: string; readonly nexthop: string };
 
 type Deferral = Extract<DeliveryOutcome, { kind: 'deferred' }>;
 
@@ -80,7 +82,10 @@ export class LocalDeliverer {
       ...(part === undefined ? {} : { part }),
       ...(transport === '' ? {} : { mailboxElsewhere: true }),
     });
-    if (transport !== '' && isForTransport(outcome)) return { kind: 'pass', transport };
+    if (routing !== undefined && transport !== '' && isForTransport(outcome)) {
+      const pass = parseTransport(transport);
+      return { kind: 'pass', transport: pass.transport, nexthop: pass.nexthop || routing.myhostname };
+    }
     if (outcome.kind === 'forwarded' && routing !== undefined)
       return await this.#replaced(job, recipient, { outcome, routing, isAlias });
     return resultOf(recipient, outcome);

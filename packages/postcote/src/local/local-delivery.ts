@@ -277,7 +277,11 @@ class LocalDelivery {
     const envelope = { sender, queueId, client, size: body.size, ...pipe };
     const argv = expandArgv(service, envelope, this.#settings.recipientDelimiter);
     const head = formatHead(
-      { sender, originalRecipient: header.originalRecipient, deliveredTo: header.recipients },
+      {
+        sender: sender === '' ? service.nullSender : sender,
+        originalRecipient: header.originalRecipient,
+        deliveredTo: header.recipients,
+      },
       {
         fromLine: flags.includes('F'),
         returnPath: flags.includes('R'),

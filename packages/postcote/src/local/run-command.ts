@@ -202,10 +202,7 @@ function faultOf(program: string, path: string): string | undefined {
   return fault;
 }
 
-/** Node cannot set limits; the shell sets this one and becomes the program. */
+/** Node cannot set limits; prlimit(1) of util-linux sets this one and becomes the program. */
 function withFileLimit(words: [string, ...string[]], limit: number): [string, ...string[]] {
-  if (limit <= 0) return words;
-  // POSIX: in units of 512 octets.
-  const blocks = Math.ceil(limit / 512);
-  return ['/bin/sh', '-c', `ulimit -f ${blocks}; exec "$0" "$@"`, ...words];
+  return limit <= 0 ? words : ['/usr/bin/prlimit', `--fsize=${limit}`, ...words];
 }
