@@ -40,7 +40,7 @@ describe('editMainCf', () => {
       TEXT.replace('127.0.0.0/8', 'x').replace('  10.0.0.0/8\n', ''),
     ],
     ['adds at the end', [set('relayhost', '[a]:25')], `${TEXT}relayhost = [a]:25\n`],
-    ['writes an empty value', [set('relayhost', '')], `${TEXT}relayhost =\n`],
+    ['writes an empty value', [set('relayhost', '')], `${TEXT}relayhost = \n`],
     [
       'comments out',
       [{ kind: 'comment', name: 'mynetworks', value: '' }],

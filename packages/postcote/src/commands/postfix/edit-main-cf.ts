@@ -54,7 +54,8 @@ export function editMainCf(text: string, edits: readonly MainCfEdit[]): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-const formatDefinition = ({ name, value }: MainCfEdit): string => `${name} = ${value}`.trimEnd();
+/** POSTFIX: with the blank after the sign, also where nothing follows. */
+const formatDefinition = ({ name, value }: MainCfEdit): string => `${name} = ${value}`;
 
 /** A new file in its place, with the owner and mode of the old one: there is no moment without a whole file. */
 export function replaceFile(path: string, text: string): void {

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type PostfixSettings, findParameter, parameterNames, parseMasterCf } from '@postcote/config';
+import { type PostfixSettings, parameterNames } from '@postcote/config';
 import {
   type CommandContext,
   Fatal,
@@ -13,52 +13,86 @@ import {
 } from './context.ts';
 import { type MainCfEdit, editMainCf, replaceFile } from './edit-main-cf.ts';
 import { getopt } from './getopt.ts';
-import { formatMasterRow, readMasterRows } from './master-rows.ts';
-import { readSettings } from './settings.ts';
+import { runMaster } from './postconf-master.ts';
+import { defaultSettings, readSettings } from './settings.ts';
+import { findUnused } from './unused-parameters.ts';
 
-/** What a table may be made of here. */
-const TABLE_TYPES =
-  'btree cdb cidr environ fail hash inline lmdb pcre pipemap proxy regexp static texthash unionmap unix';
+/** -m: what a table may be made of here; -a, -A: where SASL is from; -l: how files are locked. */
+const LISTS: ReadonlyMap<string, string> = new Map([
+  [
+    'm',
+    'btree cdb cidr environ fail hash inline lmdb pcre pipemap proxy regexp static texthash unionmap unix',
+  ],
+  ['a', 'dovecot'],
+  ['A', 'cyrus'],
+  ['l', 'flock fcntl dotlock'],
+]);
 
-const USAGE = 'usage: postconf [-deFhmMnpPxX#] [-c config_dir] [name...]';
+const USAGE = 'usage: postconf [-aAdefFhHlmMnpPxX#] [-c config_dir] [-o name=value] [name...]';
+/** POSTFIX: -f folds at words. */
+const LINE_LIMIT = 80;
 
 export async function postconf(args: readonly string[], context: CommandContext): Promise<number> {
-  const { options, rest, complaints } = getopt(args, 'c:defFhHmMno:pPxX#v');
+  const { options, rest, complaints } = getopt(args, 'aAc:defFhHlmMno:pPxX#v');
   for (const complaint of complaints) process.stderr.write(`${context.program}: ${complaint}\n`);
   if (complaints.length > 0) throw new Fatal(USAGE);
   const has = (letter: string): boolean => options.some(([one]) => one === letter);
   const config = checkConfigDirectory(
     options.find(([letter]) => letter === 'c')?.[1] ?? defaultConfigDirectory(),
   );
-  if (has('F')) throw new Fatal('-F: single fields of master.cf are not shown; -M shows whole rows');
-  if (has('m')) print(`${TABLE_TYPES.replaceAll(' ', '\n')}\n`);
-  else if (has('M') && (has('e') || has('#') || has('X')))
-    throw new Fatal('master.cf is not edited by this command; open it in an editor');
-  else if (has('M')) showMaster(context, config, { wanted: rest, folded: has('f') });
-  else if (has('P')) showOverrides(config, rest);
+  const mode = (['M', 'F', 'P'] as const).find(has);
+  const list = [...LISTS].find(([letter]) => has(letter))?.[1];
+  if (list !== undefined) print(`${list.replaceAll(' ', '\n')}\n`);
+  else if (mode !== undefined) runMaster(context, config, { mode, words: rest, has });
   else if (has('e') || has('#') || has('X') || (rest.length > 0 && rest.every((one) => one.includes('='))))
     edit(config, rest, has('#') ? 'comment' : has('X') ? 'remove' : 'set');
-  else show(context, config, { has, names: rest });
+  else {
+    const overrides = options.filter(([letter]) => letter === 'o').map(([, value]) => value);
+    show(context, config, { has, names: rest, overrides });
+  }
   return 0;
 }
 
 function show(
   context: CommandContext,
   config: string,
-  request: { readonly has: (letter: string) => boolean; readonly names: readonly string[] },
+  request: {
+    readonly has: (letter: string) => boolean;
+    readonly names: readonly string[];
+    readonly overrides: readonly string[];
+  },
 ): void {
   const { has } = request;
-  const settings = readSettings(config);
+  const settings = has('d') ? defaultSettings(config) : readSettings(config, request.overrides);
+  const unused = has('d') ? [] : findUnused(settings, config);
+  const hidden = new Set(unused.filter(({ file }) => file === 'main.cf').map(({ name }) => name));
   for (const name of namesToShow(settings, request)) {
-    const value = has('d') ? defaultOf(settings, name) : settings.raw(name);
+    if (request.names.length === 0 && hidden.has(name)) continue;
+    const value = settings.raw(name);
     if (value === undefined) {
       warn(context, `${name}: unknown parameter`);
       continue;
     }
     const shown = (has('x') ? expanded(settings, name, value) : value).replace(/\s+/g, ' ').trim();
     if (has('H')) print(`${name}\n`);
-    else print(has('h') ? `${shown}\n` : `${`${name} = ${shown}`.trimEnd()}\n`);
+    else if (has('h')) print(`${shown}\n`);
+    else print(`${fold(`${name} = ${shown}`.trimEnd(), has('f'))}\n`);
   }
+  for (const { file, name, value } of unused)
+    warn(context, `${join(config, file)}: unused parameter: ${name}=${value}`);
+}
+
+function fold(line: string, wanted: boolean): string {
+  if (!wanted || line.length < LINE_LIMIT) return line;
+  let width = 0;
+  return line
+    .split(' ')
+    .map((word, index) => {
+      const breaks = index > 0 && width + 1 + word.length >= LINE_LIMIT;
+      width = breaks ? 4 + word.length : width + (index > 0 ? 1 : 0) + word.length;
+      return index === 0 ? word : breaks ? `\n    ${word}` : ` ${word}`;
+    })
+    .join('');
 }
 
 function namesToShow(
@@ -77,41 +111,8 @@ function namesToShow(
 
 const byCodePoint = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-function defaultOf(settings: PostfixSettings, name: string): string | undefined {
-  return settings.isSet(name) ? findParameter(name)?.defaultValue : settings.raw(name);
-}
-
 function expanded(settings: PostfixSettings, name: string, value: string): string {
   return settings.raw(name) === value ? settings.string(name) : value;
-}
-
-function showMaster(
-  context: CommandContext,
-  config: string,
-  { wanted, folded }: { readonly wanted: readonly string[]; readonly folded: boolean },
-): void {
-  const rows = readMasterRows(readText(join(config, 'master.cf')));
-  if (wanted.length === 0) for (const row of rows) print(formatMasterRow(row, folded));
-  for (const one of wanted) {
-    const [name = '', type] = one.split(/[/.](?=[a-z-]*$)/);
-    const found = rows.filter(
-      (row) => (name === '*' || row[0] === name) && (type === undefined || row[1] === type),
-    );
-    if (found.length === 0) warn(context, `unmatched request: "${one}"`);
-    for (const row of found) print(formatMasterRow(row, folded));
-  }
-}
-
-function showOverrides(config: string, wanted: readonly string[]): void {
-  const file = join(config, 'master.cf');
-  for (const service of parseMasterCf(file, readText(file)).services) {
-    const overrides = [...service.overrides].sort(([a], [b]) => byCodePoint(a, b));
-    for (const [name, { value }] of overrides) {
-      const full = `${service.name}/${service.type}/${name}`;
-      if (wanted.length === 0 || wanted.some((one) => full === one || full.startsWith(`${one}/`)))
-        print(`${`${full} = ${value}`.trimEnd()}\n`);
-    }
-  }
 }
 
 function edit(config: string, words: readonly string[], kind: MainCfEdit['kind']): void {
@@ -126,7 +127,7 @@ function edit(config: string, words: readonly string[], kind: MainCfEdit['kind']
     if (/[\r\n]/.test(value)) throw new Fatal(`-e accepts no multi-line input: "${name}"`);
     return { kind, name, value };
   });
-  if (edits.length === 0) throw new Fatal(USAGE);
+  if (edits.length === 0) throw new Fatal('-e requires name=value argument');
   const file = join(config, 'main.cf');
   replaceFile(file, editMainCf(readText(file), edits));
 }

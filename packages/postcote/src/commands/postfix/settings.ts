@@ -6,13 +6,23 @@ import { loadConfiguration, makeSystem, type LoadedConfiguration } from '@postco
 import { silentLog } from '@postcote/wire';
 import { Fatal } from './context.ts';
 
-export function readSettings(configDirectory: string): PostfixSettings {
+/** `overrides`: further lines, which count more than those of the file. */
+export function readSettings(configDirectory: string, overrides: readonly string[] = []): PostfixSettings {
   const file = join(configDirectory, 'main.cf');
   const system = makeSystem();
   const read = system.readFile(file);
   if (read.kind !== 'text')
     throw new Fatal(`open ${file}: ${read.kind === 'missing' ? 'No such file or directory' : read.reason}`);
-  return new PostfixSettings({ main: parseMainCf(file, read.text), system });
+  const text = overrides.length === 0 ? read.text : `${read.text}\n${overrides.join('\n')}\n`;
+  return new PostfixSettings({ main: parseMainCf(file, text), system });
+}
+
+/** As on a machine whose main.cf is empty. */
+export function defaultSettings(configDirectory: string): PostfixSettings {
+  return new PostfixSettings({
+    main: parseMainCf(join(configDirectory, 'main.cf'), ''),
+    system: makeSystem(),
+  });
 }
 
 /** With its tables; what else is wrong with the files is nobody's business here. */
