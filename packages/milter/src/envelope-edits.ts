@@ -5,6 +5,8 @@ import { formatEnvelopeAddress, isSameAddress, parseEnvelopeAddress } from './en
 
 export interface EditableRecipient {
   readonly address: string;
+  /** Before it was rewritten: what filters know it by. */
+  readonly original?: string;
   readonly notify?: readonly ('NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY')[];
   readonly originalRecipient?: string;
 }
@@ -84,7 +86,9 @@ export function addRecipient(
 }
 
 export function removeRecipient(envelope: EditableEnvelope, address: string): void {
-  envelope.recipients = envelope.recipients.filter((recipient) => !isSameAddress(recipient.address, address));
+  envelope.recipients = envelope.recipients.filter(
+    (recipient) => !isSameAddress(recipient.original || recipient.address, address),
+  );
 }
 
 const wordsOf = (text: string): string[] => text.split(' ').filter((word) => word !== '');

@@ -75,8 +75,11 @@ export class HeaderBlock {
 
   #put(at: number, removing: number, field: HeaderField): void {
     const octets = formatField(field);
+    // As the next filter will see it.
+    const { name, value } = nameOf(octets) ?? field;
     const [removed] = this.#fields.splice(at, removing, {
-      ...field,
+      name,
+      value,
       octets,
       key: keyOf(field.name),
       hidden: false,

@@ -48,6 +48,15 @@ export function parseMacroDefaults(items: readonly string[]): ReadonlyMap<string
   return defaults;
 }
 
+/** What cannot be told now has no value. */
+async function safely(lookup: MacroLookup, name: string): Promise<string | undefined> {
+  try {
+    return await lookup(name);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Names and values as a macro frame holds them. Names go as they were asked for. */
 export async function lookUpMacros(
   names: readonly string[],
@@ -56,7 +65,7 @@ export async function lookUpMacros(
 ): Promise<readonly Buffer[]> {
   const parts: Buffer[] = [];
   for (const name of names) {
-    const value = (await lookup(braced(name))) ?? defaults.get(braced(name));
+    const value = (await safely(lookup, braced(name))) ?? defaults.get(braced(name));
     if (value !== undefined) parts.push(formatString(name), formatString(value));
   }
   return parts;

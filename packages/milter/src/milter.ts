@@ -170,6 +170,8 @@ export class Milter {
       verdict = reply('451 4.3.0 Error: queue file read error');
     }
     if (this.#state === 'message' || this.#state === 'acceptMessage') this.#state = 'envelope';
+    // POSTFIX: what went wrong with one message is for the next ones a filter that is not there.
+    if (this.#hasFailed) this.#standing = unavailable(this.#options.service.defaultAction).verdict;
     return verdict;
   }
 
@@ -189,6 +191,10 @@ export class Milter {
     this.#close();
     this.#state = 'closed';
     this.#standing = undefined;
+  }
+
+  get #hasFailed(): boolean {
+    return this.#state === 'failed';
   }
 
   #close(): void {

@@ -38,7 +38,7 @@ export function unavailable(defaultAction: string): ActionVerdict {
     case 'shutdown':
       return { verdict: reply('421 4.7.1 Service unavailable - try again later') };
     case 'quarantine':
-      return { verdict: { kind: 'hold', reason: 'default_action' } };
+      return { verdict: { kind: 'hold', reason: '' } };
     default:
       return {
         verdict: reply(`451 ${CONFIGURATION}`),
@@ -55,7 +55,7 @@ export function misconfigured(defaultAction: string): ActionVerdict {
     case 'shutdown':
       return { verdict: reply(`421 ${CONFIGURATION}`) };
     case 'quarantine':
-      return { verdict: { kind: 'hold', reason: 'default_action' } };
+      return { verdict: { kind: 'hold', reason: '' } };
     default:
       return { verdict: reply(`451 ${CONFIGURATION}`) };
   }

@@ -21,6 +21,7 @@ import { POP_WORKAROUNDS, type PopWorkaround, parseUidlFormat } from '@postcote/
 import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
 import { silentLog } from '@postcote/wire';
 import { readLocalSettings } from './local/read-settings.ts';
+import { filterProblems } from './front/filters/filter-settings.ts';
 import type { AuthSettings, PassedListener, SecretTables, ServerPaths, TlsFiles } from './ipc.ts';
 import type { WorkerSettings } from './worker/settings.ts';
 
@@ -76,6 +77,7 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
   const mailboxTls = readMailboxTls(dovecot, problems);
   const listeners = planListeners(configuration, { smtp: smtpTls, mailbox: mailboxTls }, problems);
   const worker = planWorker(postfix, dovecot, problems);
+  planFilters(configuration, problems);
   const auth = planAuth(dovecot, problems);
   if (listeners.length === 0)
     problems.push(
@@ -163,6 +165,18 @@ function planListeners(
     planned.push({ protocol, service: implicitTls ? `${protocol}s` : protocol, address, port, implicitTls });
   }
   return planned;
+}
+
+/** A filter that is not asked as its author meant lets mail in that should not come in. */
+function planFilters({ postfix, listeners }: LoadedConfiguration, problems: Problem[]): void {
+  const told = new Set<string>();
+  for (const settings of [postfix, ...listeners.map((listener) => listener.settings)]) {
+    for (const { name, message } of filterProblems(settings)) {
+      if (told.has(message)) continue;
+      told.add(message);
+      problems.push(refuse(settings.origin(name) ?? { file: 'main.cf', line: 0 }, { name, message }));
+    }
+  }
 }
 
 function readSmtpTls(postfix: PostfixSettings, problems: Problem[]): TlsFiles | undefined {

@@ -8,6 +8,8 @@ export class Effects {
   hold = false;
   /** Nothing is checked any more, and nothing is delivered. */
   discard = false;
+  /** A mail filter wants it thrown away: POSTFIX: what is still said of it is checked none the less. */
+  discardByFilter = false;
   redirect: string | undefined;
   filter: string | undefined;
   readonly bcc: string[] = [];
@@ -22,6 +24,11 @@ export class Effects {
 
   setDiscard(): void {
     this.discard = true;
+    this.version++;
+  }
+
+  setDiscardByFilter(): void {
+    this.discardByFilter = true;
     this.version++;
   }
 

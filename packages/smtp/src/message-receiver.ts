@@ -235,8 +235,9 @@ async function askMilters(
   if (conversation.milters === undefined) return undefined;
   const { queueId } = writer;
   const { version } = transaction.effects;
+  const recipient = transaction.recipients[0]?.path;
   const refused = await tellMilters(conversation, { queueId }, (milters) => milters.data(), {
-    question: { queueId },
+    question: recipient === undefined ? { queueId } : { queueId, recipient },
   });
   if (transaction.effects.version !== version)
     writer.amend?.(envelopeOf(conversation, transaction, await conversation.client));
@@ -245,7 +246,8 @@ async function askMilters(
 
 function contextOf(conversation: Conversation): MessageContext | undefined {
   const { milters, transaction } = conversation;
-  if (milters === undefined || transaction?.effects.discard === true) return undefined;
+  const { discard = false, discardByFilter = false } = transaction?.effects ?? {};
+  if (milters === undefined || discard || discardByFilter) return undefined;
   return { milters, macros: (queueId) => contentMacros(conversation, queueId) };
 }
 
@@ -260,7 +262,7 @@ function envelopeOf(
     sender: sender.address,
     recipients: recipientsOf(transaction),
     ...(effects.hold ? { hold: true as const } : {}),
-    ...(effects.discard ? { discard: true as const } : {}),
+    ...(effects.discard || effects.discardByFilter ? { discard: true as const } : {}),
     ...filterOf(effects),
     ...(isLocalClient(conversation) ? { localHeaders: true as const } : {}),
     smtpUtf8: parameters.smtpUtf8,

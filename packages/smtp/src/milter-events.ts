@@ -19,6 +19,9 @@ export function replyOfLines(text: string): Reply {
 /** A filter's words in one line of the log. */
 const onOneLine = (text: string): string => text.replace(/\r\n/g, '??');
 
+const isDiscarded = (effects: Effects | undefined): boolean =>
+  effects?.discard === true || effects?.discardByFilter === true;
+
 interface Hearing {
   readonly question?: Omit<Question, 'moment'>;
   readonly effects?: Effects;
@@ -43,8 +46,8 @@ export function settleVerdict(
       );
       return undefined;
     case 'discard':
-      if (effects?.discard === true) return undefined;
-      effects?.setDiscard();
+      if (isDiscarded(effects)) return undefined;
+      effects?.setDiscardByFilter();
       logEvent(conversation, { kind: 'milter-discard', text: 'milter triggers DISCARD action' }, question);
       return undefined;
     case 'shutdown':
@@ -69,7 +72,7 @@ export async function tellMilters(
 ): Promise<Reply | undefined> {
   const { milters } = conversation;
   const effects = hearing.effects ?? conversation.transaction?.effects;
-  if (milters === undefined || effects?.discard === true) return undefined;
+  if (milters === undefined || isDiscarded(effects)) return undefined;
   conversation.milterFacts = facts;
   const verdict = await tell(milters);
   return settleVerdict(conversation, verdict, hearing);
@@ -90,7 +93,7 @@ export async function tellRecipient(
       question: { recipient },
     });
   const { milters, transaction } = conversation;
-  if (milters !== undefined && transaction?.effects.discard !== true) {
+  if (milters !== undefined && !isDiscarded(transaction?.effects)) {
     conversation.milterFacts = facts;
     await milters.rcpt(words, { rejected: true });
   }
@@ -114,6 +117,7 @@ export function standingRefusal454(conversation: Conversation): Reply | undefine
 /** The session is that of another client from here on, or over. */
 export function endMilters(conversation: Conversation): void {
   abortMilters(conversation);
+  if (conversation.helo !== undefined) conversation.milters?.abort();
   conversation.milters?.end();
   conversation.milters = undefined;
 }

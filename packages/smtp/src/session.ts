@@ -22,7 +22,7 @@ import {
   failed,
   resetTransaction,
 } from './conversation.ts';
-import { endMilters, replyOfLines, sessionMacros, tellMilters } from './milter-events.ts';
+import { endMilters, sessionMacros, settleVerdict, tellMilters } from './milter-events.ts';
 import { type Chunk, END_OF_MESSAGE, MessageIntake } from './message-intake.ts';
 import { refusal } from './policy.ts';
 import { refuseCertificate } from './refuse-certificate.ts';
@@ -423,10 +423,9 @@ export class SmtpSession implements ProtocolSession {
     if (this.#conversation.accessDenied) return this.#refuseAccess();
     const { milters } = this.#conversation;
     if (milters === undefined) return this.#refuse(NOT_RECOGNIZED);
-    this.#wait(milters.unknown(text), (verdict) => {
-      // POSTFIX: a permanent refusal by a filter says nothing that ours does not.
-      const isTemporary = verdict?.kind === 'reply' && verdict.text.startsWith('4');
-      this.#refuse(isTemporary ? replyOfLines(verdict.text) : NOT_RECOGNIZED);
+    // POSTFIX: the word alone, as it was typed.
+    this.#wait(milters.unknown(text.trimStart().slice(0, verb.length)), (verdict) => {
+      this.#refuse(settleVerdict(this.#conversation, verdict) ?? NOT_RECOGNIZED);
     });
   }
 

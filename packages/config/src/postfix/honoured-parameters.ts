@@ -61,6 +61,10 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     recipient_canonical_classes recipient_canonical_maps relocated_maps remote_header_rewrite_domain sender_bcc_maps
     sender_canonical_classes sender_canonical_maps strict_7bit_headers strict_8bitmime strict_8bitmime_body
     strict_mime_encoding_domain undisclosed_recipients_header`,
+  filters: `milter_command_timeout milter_connect_macros milter_connect_timeout milter_content_timeout
+    milter_data_macros milter_default_action milter_end_of_data_macros milter_end_of_header_macros milter_helo_macros
+    milter_macro_daemon_name milter_macro_defaults milter_macro_v milter_mail_macros milter_protocol milter_rcpt_macros
+    milter_unknown_command_macros non_smtpd_milters smtpd_milter_maps smtpd_milters`,
   commands: `fast_flush_domains authorized_flush_users authorized_mailq_users authorized_submit_users`,
   delivery: `allow_mail_to_commands allow_mail_to_files command_execution_directory command_expansion_filter
     command_time_limit default_privs deliver_lock_attempts deliver_lock_delay execution_directory_expansion_filter
@@ -130,8 +134,13 @@ const GROUPS: readonly Group[] = [
     message: 'passwords are checked in-process against the system accounts; no outside SASL service is asked',
   },
   {
-    names: /^(smtpd_milters|smtpd_milter_maps|smtpd_proxy_filter)$/,
+    names: /^(smtpd_proxy_filter)$/,
     message: 'filters are not called yet, and mail would come in unfiltered; remove this line to run without',
+    mustRefuse: true,
+  },
+  {
+    names: /^milter_header_checks$/,
+    message: 'headers that filters add are not checked yet; remove this line to run without',
     mustRefuse: true,
   },
   {
@@ -156,7 +165,6 @@ const GROUPS: readonly Group[] = [
     names: /^(smtp|lmtp)_(tls_session_cache|sasl_type|sasl_path)/,
     message: 'this is not needed here',
   },
-  { names: /milter/, message: 'filters are not called yet' },
   { names: /^postscreen_|^dnsblog_/, message: 'postscreen is not run; its port is served by smtpd directly' },
   {
     names:

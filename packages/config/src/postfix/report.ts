@@ -65,6 +65,8 @@ function openLists(settings: PostfixSettings, tables: TableRegistry, honoured: R
   for (const [name] of definitionsOf(settings)) {
     if (!honoured.has(name) || findParameter(name)?.type.kind !== 'list') continue;
     if (name.endsWith('_maps') || name.endsWith('_checks')) tables.parameter(settings, name);
+    // Filters are named like tables: `inet:host:port`.
+    else if (name.endsWith('_milters')) continue;
     else if (settings.list(name).some((item) => looksLikeTable(item))) tables.matchList(settings, name);
   }
 }

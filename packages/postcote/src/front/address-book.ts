@@ -9,6 +9,7 @@ import {
   type ExpandOptions,
   type ExtensionPolicy,
   createAddresses,
+  formatMailbox,
   parseMailbox,
 } from '@postcote/aliases';
 import type { MatchList, PostfixSettings, TableRegistry } from '@postcote/config';
@@ -148,6 +149,27 @@ export async function routeAgain(
   const addressClass = routing.addresses.classify(parseMailbox(address));
   const route = await findRoute({ recipient: address, sender, class: addressClass }, routing.rules);
   return route === undefined || route.transport === 'local' ? destination : route;
+}
+
+/** POSTFIX: trivial-rewrite's answer about an address, before any alias; mail filters are told of it. */
+export async function whereTo(
+  {
+    addresses,
+    rules,
+    localTransport,
+    filter,
+  }: Routing & { readonly filter: { readonly myhostname: string } },
+  address: string,
+  sender: string,
+): Promise<{ readonly transport: string; readonly nexthop: string; readonly address: string }> {
+  const mailbox = addresses.rewrite(parseMailbox(address));
+  const full = formatMailbox(mailbox);
+  const addressClass = addresses.classify(mailbox);
+  const route = await findRoute({ recipient: full, sender, class: addressClass }, rules);
+  if (addressClass === 'virtualAlias' && route === undefined)
+    return { transport: REFUSING_TRANSPORT, nexthop: 'User unknown in virtual alias table', address: full };
+  const { transport, nexthop } = route ?? parseTransport(localTransport || `local:${filter.myhostname}`);
+  return { transport, nexthop: nexthop === '' ? domainOf(full) : nexthop, address: full };
 }
 
 interface Place {

@@ -2,6 +2,7 @@
 
 import { lstatSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { type Addresses, formatMailbox, parseMailbox } from '@postcote/aliases';
 import type { MatchList, PostfixSettings } from '@postcote/config';
@@ -35,13 +36,15 @@ import { DeliveryClient } from '../delivery/client.ts';
 import type { SupervisorToFront } from '../ipc.ts';
 import { ControlServer } from '../control/server.ts';
 import { Pickup, type PickupSettings } from '../pickup/pickup.ts';
-import { type Routing, openAddressBook, routeAgain, rowOf } from './address-book.ts';
+import { type Routing, openAddressBook, routeAgain, rowOf, whereTo } from './address-book.ts';
 import { CleanupEntrance, type Entrance } from './cleanup-entrance.ts';
 import { type EntrancePolicy, entrancePolicyOf } from './cleanup-settings.ts';
 import { FrontDeliverer } from './deliverer.ts';
 import type { LocalRouting } from './local-deliverer.ts';
 import { MailboxTransports } from './mailbox-transports.ts';
 import { FastFlush } from './fast-flush.ts';
+import { type FilterSettings, filterSettingsOf } from './filters/filter-settings.ts';
+import { FilterStages } from './filters/stages.ts';
 import { type MessageRouting, overridingRoute, resolveEntered } from './filter-route.ts';
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
 import { queueSettingsOf } from './queue-settings.ts';
@@ -73,6 +76,8 @@ interface Settled {
   /** What is done to mail on its way in, by listener. */
   readonly entrances: ReadonlyMap<string, EntrancePolicy>;
   readonly pickup: EntrancePolicy;
+  /** `non_smtpd_milters`. */
+  readonly localFilters: FilterSettings | undefined;
   readonly mailbox: MailboxLoginSettings;
 }
 
@@ -243,6 +248,7 @@ export class Front {
       own,
       smtp,
       entrances,
+      localFilters: localFiltersOf(configuration),
       pickup: entrancePolicyOf(configuration, pickupSettingsOf(configuration), { isOwnAddress }),
       mailbox: mailboxSettingsOf(dovecot),
     };
@@ -298,7 +304,13 @@ export class Front {
       },
     });
     this.#queue = queue;
-    const entrance = queueEntrance(queue);
+    const filters = await FilterStages.open({
+      next: queueEntrance(queue),
+      log: this.#log,
+      folder: join(queueDirectory, 'filter'),
+      settings: () => this.#settled.configuration,
+      local: () => this.#settled.localFilters,
+    });
     // Counted by service and address, for all listeners together.
     const limits = new ClientLimits(() => performance.now());
     const verifier = openVerification({
@@ -334,8 +346,9 @@ export class Front {
           addresses: {
             classify: (mailbox) => this.#settled.addresses.classify(mailbox),
             verify: (mailbox) => this.#verifyRecipient(mailbox),
+            whereTo: (address, sender) => whereTo(this.#settled.routing, address, sender),
           },
-          queue: this.#smtpEntrance(queue, entrance, key),
+          queue: this.#smtpEntrance(queue, filters.ofSessions, key),
           limits,
           log: this.#log,
         },
@@ -345,7 +358,7 @@ export class Front {
     }
     this.#settled.configuration.tableFiles.start();
     queue.start();
-    await this.#openLocalDoors(queue, entrance);
+    await this.#openLocalDoors(queue, filters.ofLocalMail);
   }
 
   /** What an SMTP session writes to. */
@@ -456,6 +469,16 @@ function dnsServers(): { readonly servers?: readonly string[] } {
 
 const listenerKey = (service: string, address: string, port: number): string =>
   `${service} ${address} ${port}`;
+
+/** `non_smtpd_milters` as the row of cleanup has it; the row of pickup may switch it off. */
+function localFiltersOf(configuration: LoadedConfiguration): FilterSettings | undefined {
+  const { postfix, master, tables } = configuration;
+  if (pickupSettingsOf(configuration).list('receive_override_options').includes('no_milters'))
+    return undefined;
+  const row = master?.services.find(({ command }) => command === 'cleanup');
+  const settings = row === undefined ? postfix : postfix.withOverrides(row.overrides, row.name);
+  return filterSettingsOf(settings, 'non_smtpd_milters', tables);
+}
 
 /** The row of master.cf that takes mail from this machine's programs. */
 function pickupSettingsOf({ postfix, master }: LoadedConfiguration): PostfixSettings {

@@ -21,6 +21,8 @@ import {
   type SmtpSettings,
   defaultSmtpSettings,
 } from '@postcote/smtp';
+import { filterSettingsOf } from './filters/filter-settings.ts';
+import { openMiltersOf } from './filters/open-milters.ts';
 import type { PolicyServerOptions } from '@postcote/smtp/edge';
 import { accessSettingsOf } from './access-settings.ts';
 
@@ -150,6 +152,10 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
 
     localHeaderRewriteClients: s.list('local_header_rewrite_clients').map((word) => word.toLowerCase()),
     isLocalHeaderAddress: localHeaderAddresses(s, tables),
+
+    ...openMiltersOf(filterSettingsOf(s, 'smtpd_milters', tables)),
+    milterDaemonName: s.string('milter_macro_daemon_name'),
+    milterVersion: s.string('milter_macro_v'),
 
     codes: {
       reject: code('reject_code'),
