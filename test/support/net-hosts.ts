@@ -52,6 +52,9 @@ export class TestNetwork {
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
     ip('-n', namespace, 'link', 'set', 'eth0', 'up');
     for (const address of addresses) ip('-n', namespace, 'addr', 'add', `${address}/16`, 'dev', 'eth0');
+    // As in a namespace that a system has booted: ten datagrams, the kernel's default, are too few for postlogd.
+    const queue = 'echo 512 > /proc/sys/net/unix/max_dgram_qlen';
+    ip('netns', 'exec', namespace, 'sh', '-c', queue);
     fs.mkdirSync(`/etc/netns/${namespace}`, { recursive: true });
     fs.writeFileSync(
       `/etc/netns/${namespace}/resolv.conf`,

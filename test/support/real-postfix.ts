@@ -52,6 +52,7 @@ export async function startRealPostfix(options: RealPostfixOptions): Promise<Rea
       'postlog   unix-dgram n  -       n       -       1       postlogd',
     ],
   });
+  dropOverridden(path.join(config.postfixDir, 'main.cf'));
   for (const [command, file] of [
     ['postalias', 'aliases'],
     ['postmap', 'virtual'],
@@ -84,8 +85,9 @@ export async function startRealPostfix(options: RealPostfixOptions): Promise<Rea
         },
       });
   } catch (error) {
+    const said = log().slice(-4000);
     await stop();
-    throw error;
+    throw new Error(`${String(error)}\n${said}`, { cause: error });
   }
   return {
     config,
@@ -93,6 +95,19 @@ export async function startRealPostfix(options: RealPostfixOptions): Promise<Rea
     log,
     stop,
   };
+}
+
+/**
+ * Leaves the last definition of each parameter. For every one that is overridden each process logs a warning as it starts,
+ * to the socket that postlogd has yet to read; postlogd logs its own there too, and once the socket is full (ten
+ * datagrams in a fresh network namespace) it waits for itself and nobody greets any more.
+ */
+function dropOverridden(mainCf: string): void {
+  const definitions = fs.readFileSync(mainCf, 'utf8').split(/\n(?![ \t])/);
+  const nameOf = (text: string): string | undefined => /^(\w+)[ \t]*=/.exec(text)?.[1];
+  const last = new Map(definitions.map((text, i) => [nameOf(text) ?? i, i]));
+  const kept = definitions.filter((text, i) => last.get(nameOf(text) ?? i) === i);
+  fs.writeFileSync(mainCf, kept.join('\n'));
 }
 
 function startMaster(
