@@ -2,6 +2,7 @@
 // failure comes to. Names and defaults are Postfix's; times are milliseconds.
 
 import type { AccessTable } from './ports.ts';
+import type { Reply } from './reply.ts';
 import { DEFAULT_TLS_RULES, type TlsRules } from './tls-rules.ts';
 
 /** `reject_tempfail_action` and its kin. */
@@ -37,6 +38,8 @@ export interface AccessSettings {
   readonly tlsRules: TlsRules;
   readonly commandFilter: AccessTable | undefined;
   readonly rejectFooterMaps: AccessTable | undefined;
+  /** postscreen found something: every recipient is refused with this. */
+  readonly screened?: Reply;
 }
 
 const UNVERIFIED: UnverifiedRules = {

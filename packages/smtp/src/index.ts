@@ -46,5 +46,11 @@ export {
   SUPPORTED_RESTRICTIONS,
 } from './restrictions/words.ts';
 export { SmtpSession, type SmtpSessionOptions } from './session.ts';
+export {
+  type DnsblSite,
+  type ScreenAction,
+  type ScreenSettings,
+  parseDnsblSite,
+} from './screen/screen-settings.ts';
 export * from './settings.ts';
 export { DEFAULT_TLS_RULES, type TlsRules, type TlsVersion, parseTlsProtocols } from './tls-rules.ts';

@@ -43,6 +43,13 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     relay_domains relay_recipient_maps show_user_unknown_table_name virtual_alias_address_length_limit
     virtual_alias_domains virtual_alias_expansion_limit virtual_alias_maps virtual_alias_recursion_limit
     virtual_mailbox_domains virtual_mailbox_maps`,
+  postscreen: `postscreen_access_list postscreen_allowlist_interfaces postscreen_denylist_action postscreen_dnsbl_action
+    postscreen_bare_newline_enable postscreen_non_smtp_command_enable postscreen_pipelining_enable
+    postscreen_dnsbl_allowlist_threshold postscreen_dnsbl_max_ttl postscreen_dnsbl_reply_map postscreen_dnsbl_sites
+    postscreen_dnsbl_threshold postscreen_dnsbl_timeout postscreen_greet_action postscreen_greet_banner
+    postscreen_greet_ttl postscreen_greet_wait postscreen_pre_queue_limit postscreen_upstream_proxy_protocol
+    postscreen_upstream_proxy_timeout postscreen_blacklist_action postscreen_whitelist_interfaces
+    postscreen_dnsbl_whitelist_threshold`,
   verification: `address_verify_cache_cleanup_interval address_verify_default_transport
     address_verify_local_transport address_verify_negative_cache address_verify_negative_expire_time
     address_verify_negative_refresh_time address_verify_pending_request_limit address_verify_poll_count
@@ -165,7 +172,11 @@ const GROUPS: readonly Group[] = [
     names: /^(smtp|lmtp)_(tls_session_cache|sasl_type|sasl_path)/,
     message: 'this is not needed here',
   },
-  { names: /^postscreen_|^dnsblog_/, message: 'postscreen is not run; its port is served by smtpd directly' },
+  {
+    names: /^postscreen_(cache|.*_(pipelining|non_smtp|bare_newline))/,
+    message: 'who passed is kept in the data folder; tests after the greeting are not made',
+  },
+  { names: /^postscreen_|^dnsblog_/, message: 'the smtpd behind postscreen decides this' },
   {
     names:
       /^(smtp|lmtp|relay|default|initial)_|^relayhost$|^fallback_relay$|^sender_dependent_|^tls_|^tlsproxy_|transport|^best_mx|^qmgr_|^defer_transports$/,

@@ -18,6 +18,8 @@ export interface SmtpListener {
   readonly implicitTls: boolean;
   /** `postscreen` stands in front (its pregreet test may apply). */
   readonly behindPostscreen: boolean;
+  /** Of the postscreen row itself. */
+  readonly screen?: PostfixSettings;
   readonly syslogName: string;
   readonly settings: PostfixSettings;
   readonly origin: Origin;
@@ -135,6 +137,9 @@ function planService(
     port,
     implicitTls: settings.bool('smtpd_tls_wrappermode'),
     behindPostscreen: service.command === 'postscreen',
+    ...(service.command === 'postscreen'
+      ? { screen: base.withOverrides(service.overrides, service.name) }
+      : {}),
     syslogName: settings.string('syslog_name'),
     settings,
     origin: service.origin,

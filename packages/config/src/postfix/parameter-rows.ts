@@ -388,7 +388,7 @@ export const postfixParameterRows: readonly string[] = [
   'postscreen_dnsbl_allowlist_threshold string ${postscreen_dnsbl_whitelist_threshold?{$postscreen_dnsbl_whitelist_threshold}:{0}}',
   'postscreen_dnsbl_max_ttl time:h ${postscreen_dnsbl_ttl?{$postscreen_dnsbl_ttl}:{1}}h',
   'postscreen_dnsbl_min_ttl time:s 60s',
-  'postscreen_dnsbl_reply_map string',
+  'postscreen_dnsbl_reply_map list',
   'postscreen_dnsbl_sites list',
   'postscreen_dnsbl_threshold int 1',
   'postscreen_dnsbl_timeout time:s 10s',

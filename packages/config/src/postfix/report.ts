@@ -32,7 +32,10 @@ export function checkPostfix(
   tables: TableRegistry,
   options: PostfixReportOptions,
 ): Problem[] {
-  const all = [settings, ...listeners.map((listener) => listener.settings)];
+  const all = [
+    settings,
+    ...listeners.flatMap(({ settings: own, screen }) => (screen === undefined ? [own] : [own, screen])),
+  ];
   const problems = new Map<string, Problem>();
   const keep = (found: readonly Problem[]): void => {
     for (const problem of found) {
@@ -48,6 +51,7 @@ export function checkPostfix(
     keep(checkRelay(one));
     keep(checkSendingTls(one));
     keep(checkProxy(one));
+    keep(checkPostscreen(one));
     openLists(one, tables, options.honoured ?? honouredParameters);
     keep(one.problems);
   }
@@ -99,11 +103,12 @@ function referencedNames(all: readonly PostfixSettings[]): ReadonlySet<string> {
 
 /** Names of a protocol that is not spoken: without it every client would have the proxy's address. */
 function checkProxy(settings: PostfixSettings): readonly Problem[] {
-  const name = 'smtpd_upstream_proxy_protocol';
-  const value = settings.string(name);
-  if (value === '' || value === 'haproxy') return [];
-  const origin = settings.origin(name) ?? { file: settings.main.file, line: 0 };
-  return [refuse(origin, { name, value, message: 'the only protocol known here is haproxy' })];
+  return ['smtpd_upstream_proxy_protocol', 'postscreen_upstream_proxy_protocol'].flatMap((name) => {
+    const value = settings.string(name);
+    if (value === '' || value === 'haproxy') return [];
+    const origin = settings.origin(name) ?? { file: settings.main.file, line: 0 };
+    return [refuse(origin, { name, value, message: 'the only protocol known here is haproxy' })];
+  });
 }
 
 function checkNames(
@@ -220,6 +225,35 @@ function checkSendingTls(settings: PostfixSettings): readonly Problem[] {
     }
     return [];
   });
+}
+
+/** Words of postscreen's lists that cannot be carried out would let in whom they were to keep out. */
+function checkPostscreen(settings: PostfixSettings): readonly Problem[] {
+  const problems: Problem[] = [];
+  const complain = (name: string, value: string, message: string): void => {
+    const origin = settings.origin(name);
+    if (origin !== undefined) problems.push(refuse(origin, { name, value, message }));
+  };
+  for (const name of ['greet', 'dnsbl', 'denylist'].map((test) => `postscreen_${test}_action`)) {
+    const value = settings.string(name);
+    if (!/^(ignore|enforce|drop)$/i.test(value)) complain(name, value, 'is none of ignore, enforce and drop');
+  }
+  for (const word of settings.list('postscreen_dnsbl_sites'))
+    if (!/^[^*]+(\*-?[0-9]{1,6})?$/.test(word))
+      complain('postscreen_dnsbl_sites', word, 'is no list with a weight: name=filter*weight');
+  for (const word of settings.list('postscreen_access_list'))
+    if (!/^(permit_mynetworks|permit|reject|dunno)$/i.test(word) && !looksLikeTable(word))
+      complain(
+        'postscreen_access_list',
+        word,
+        'is none of permit_mynetworks, permit, reject, dunno and type:table',
+      );
+  for (const name of ['pipelining', 'non_smtp_command', 'bare_newline'].map(
+    (test) => `postscreen_${test}_enable`,
+  ))
+    if (settings.bool(name))
+      complain(name, 'yes', 'tests after the greeting are not made; remove this line to run without');
+  return problems;
 }
 
 const CLOSES_THE_RELAY: ReadonlySet<string> = new Set([

@@ -20,12 +20,15 @@ import {
   type RecipientVerdict,
   type MessageQueue,
   SUPPORTED_RESTRICTIONS,
+  type ScreenSettings,
   type SmtpSettings,
 } from '@postcote/smtp';
 import {
   MailSender,
   PolicyServer,
   type PolicyServerOptions,
+  Screen,
+  type ScreenOptions,
   type SendService,
   SmtpListenerServer,
   openDns,
@@ -49,6 +52,8 @@ import { type MessageRouting, overridingRoute, resolveEntered } from './filter-r
 import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
 import { queueSettingsOf } from './queue-settings.ts';
 import { readSendServices, transportRulesOf } from './send-services.ts';
+import { openScreenCache } from './screen-cache.ts';
+import { screenSettingsOf } from './screen-settings.ts';
 import { smtpSettingsOf } from './smtp-settings.ts';
 import { ExchangeableTls } from './tls.ts';
 import { openVerification } from './verify/open-verification.ts';
@@ -78,6 +83,8 @@ interface Settled {
   readonly pickup: EntrancePolicy;
   /** `non_smtpd_milters`. */
   readonly localFilters: FilterSettings | undefined;
+  /** By listener, where postscreen stands in front. */
+  readonly screens: ReadonlyMap<string, ScreenSettings>;
   readonly mailbox: MailboxLoginSettings;
 }
 
@@ -250,6 +257,7 @@ export class Front {
       entrances,
       localFilters: localFiltersOf(configuration),
       pickup: entrancePolicyOf(configuration, pickupSettingsOf(configuration), { isOwnAddress }),
+      screens: screensOf(configuration),
       mailbox: mailboxSettingsOf(dovecot),
     };
   }
@@ -321,6 +329,7 @@ export class Front {
       postfix: () => this.#settled.configuration.postfix,
       routing: () => this.#settled.verifyRouting,
     });
+    const screenCache = openScreenCache(queueDirectory, this.#log);
     const sites = new FastFlush(queue, (domain) => this.#mayFlush(domain), this.#log);
     for (const listener of listeners) {
       if (listener.protocol !== 'smtp') {
@@ -331,6 +340,7 @@ export class Front {
       const server = new SmtpListenerServer({
         fd: listener.fd,
         implicitTls: listener.implicitTls,
+        ...(this.#settled.screens.has(key) ? { screen: this.#screen(key, { dns, cache: screenCache }) } : {}),
         settings: () => this.#settled.smtp.get(key) as SmtpSettings,
         tls: () => this.#smtpTls?.under((this.#settled.smtp.get(key) as SmtpSettings).tlsRules),
         ports: {
@@ -410,6 +420,12 @@ export class Front {
     };
   }
 
+  #screen(key: string, ports: Pick<ScreenOptions, 'dns' | 'cache'>): Screen {
+    const first = this.#settled.screens.get(key) as ScreenSettings;
+    // A row that runs postscreen no longer keeps its last settings until the restart.
+    return new Screen({ ...ports, log: this.#log, settings: () => this.#settled.screens.get(key) ?? first });
+  }
+
   /** Servers that are asked by a probe of ours may ask back. */
   async #verifyRecipient(mailbox: EnvelopeMailbox): Promise<RecipientVerdict> {
     const { postfix } = this.#settled.configuration;
@@ -478,6 +494,14 @@ function localFiltersOf(configuration: LoadedConfiguration): FilterSettings | un
   const row = master?.services.find(({ command }) => command === 'cleanup');
   const settings = row === undefined ? postfix : postfix.withOverrides(row.overrides, row.name);
   return filterSettingsOf(settings, 'non_smtpd_milters', tables);
+}
+
+function screensOf({ listeners, tables }: LoadedConfiguration): ReadonlyMap<string, ScreenSettings> {
+  const screens = new Map<string, ScreenSettings>();
+  for (const { service, address, port, screen } of listeners)
+    if (screen !== undefined)
+      screens.set(listenerKey(service, address, port), screenSettingsOf(screen, tables));
+  return screens;
 }
 
 /** The row of master.cf that takes mail from this machine's programs. */

@@ -101,8 +101,7 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
       },
       timeUnit: ms(s.time('anvil_rate_time_unit')),
     },
-    upstreamProxy: s.string('smtpd_upstream_proxy_protocol') === 'haproxy' ? 'haproxy' : 'none',
-    upstreamProxyTimeout: ms(s.time('smtpd_upstream_proxy_timeout')),
+    ...upstreamProxyOf(listener),
     isXclientHost: addressMatcher(tables.matchList(s, 'smtpd_authorized_xclient_hosts')),
     isXforwardHost: addressMatcher(tables.matchList(s, 'smtpd_authorized_xforward_hosts')),
     rejectFooter: s.string('smtpd_reject_footer'),
@@ -281,4 +280,16 @@ function tlsLevel(s: PostfixSettings): SmtpSettings['tlsSecurityLevel'] {
   if (level === 'may') return 'may';
   if (level === 'none') return 'none';
   return s.bool('smtpd_use_tls') ? 'may' : 'none';
+}
+
+/** POSTFIX: where postscreen stands in front, the proxy speaks to it. */
+function upstreamProxyOf({
+  settings,
+  screen,
+}: SmtpListener): Pick<SmtpSettings, 'upstreamProxy' | 'upstreamProxyTimeout'> {
+  const [s, program] = screen === undefined ? [settings, 'smtpd'] : [screen, 'postscreen'];
+  return {
+    upstreamProxy: s.string(`${program}_upstream_proxy_protocol`) === 'haproxy' ? 'haproxy' : 'none',
+    upstreamProxyTimeout: ms(s.time(`${program}_upstream_proxy_timeout`)),
+  };
 }

@@ -14,7 +14,7 @@ import {
 import { type RecipientParameters, parseRecipientParameters } from '../esmtp-parameters.ts';
 import { tellRecipient } from '../milter-events.ts';
 import { refusal } from '../policy.ts';
-import { type Reply, reply } from '../reply.ts';
+import { type Reply, reply, replyText } from '../reply.ts';
 import { logBadAddress } from './mail.ts';
 
 const OK = reply(250, '1.5', 'Ok');
@@ -37,6 +37,7 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
     logBadAddress(conversation, address.text);
     return failed(BAD_RECIPIENT);
   }
+  if (settings.screened !== undefined) return failed(refuseScreened(conversation, path, settings.screened));
   const parameters = parseRecipientParameters(
     rest.map((word) => word.text),
     settings,
@@ -62,6 +63,18 @@ function run(conversation: Conversation, words: readonly CommandWord[]): Outcome
 function add(transaction: Transaction, path: Path, parameters: RecipientParameters): Outcome {
   transaction.recipients.push({ path, envelope: { address: path.address, ...parameters } });
   return ok(OK);
+}
+
+/** POSTFIX: postscreen's own log line. */
+function refuseScreened(
+  { peer, transaction, protocol, helo = '', log }: Conversation,
+  to: Path,
+  value: Reply,
+): Reply {
+  const from = `[${peer.remoteAddress}]:${peer.remotePort}`;
+  const facts = `from=<${transaction?.sender.address ?? ''}>, to=<${to.address}>, proto=${protocol}, helo=<${helo}>`;
+  log('info', () => `NOQUEUE: reject: RCPT from ${from}: ${replyText(value)}; ${facts}`);
+  return value;
 }
 
 export const rcpt: Command = { verb: 'RCPT', run };

@@ -17,6 +17,7 @@ import { SmtpSession } from '../session.ts';
 import type { SmtpSettings } from '../settings.ts';
 import { readProxyHeader } from './read-proxy-header.ts';
 import { systemClock } from './clock.ts';
+import type { Screen, ScreenVerdict } from './screen.ts';
 
 export interface ListenerOptions {
   /** An already bound and listening descriptor; otherwise address and port. */
@@ -28,12 +29,16 @@ export interface ListenerOptions {
   readonly settings: () => SmtpSettings;
   readonly tls: () => TlsProvider | undefined;
   readonly ports: Omit<SmtpPorts, 'clock'> & Partial<Pick<SmtpPorts, 'clock'>>;
+  /** Looks at clients before their session begins. */
+  readonly screen?: Screen;
   /** Connections at a time; POSTFIX: `default_process_limit` holds back as well, in the kernel's queue. */
   readonly maxConnections?: number;
 }
 
 const MAX_CONNECTIONS = 1000;
 const NOT_PROXIED = { id: '' };
+
+type Enforced = Extract<ScreenVerdict, { kind: 'enforce' }>;
 
 /** What `connect` is told of a connection; `peer` is ours. */
 type ProxyCallback = Parameters<SMTPServer['_handleProxy']>[1];
@@ -135,12 +140,25 @@ class Listener extends SMTPServer {
 
   override connect(socket: Socket, proxied?: ProxiedOptions): void {
     const peer = proxied?.peer ?? peerOf(socket);
+    const { screen } = this.#options;
+    if (screen === undefined || this.#stopping) return this.#begin(socket, peer);
+    void screen.check(socket, peer).then((verdict) => {
+      if (verdict.kind === 'over') return;
+      // It may have left while it was being looked at.
+      if (socket.destroyed) return;
+      this.#begin(socket, peer, verdict.kind === 'enforce' ? verdict : undefined);
+    });
+  }
+
+  /** `screened`: what postscreen wants every recipient refused with. */
+  #begin(socket: Socket, peer: Peer, screened?: Enforced): void {
     if (this.#stopping || this.#driven.size >= (this.#options.maxConnections ?? MAX_CONNECTIONS)) {
       const { remoteAddress } = peer;
       this.#turnAway(peer, socket, `too many connections, refusing unknown[${remoteAddress}]`);
       return;
     }
-    const settings = this.#options.settings();
+    const usual = this.#options.settings();
+    const settings = screened === undefined ? usual : underScreen(usual, screened);
     const { remoteAddress } = peer;
     // POSTFIX: smtpd_client_connection_count_limit counts a service's connections of an address.
     const count = (this.#perAddress.get(remoteAddress) ?? 0) + 1;
@@ -199,6 +217,7 @@ class Listener extends SMTPServer {
 
   stop(drainMs: number): Promise<void> {
     this.#stopping = true;
+    this.#options.screen?.stop();
     this.options.closeTimeout = drainMs;
     for (const driven of this.#driven) driven.socket?.session.shutDown();
     return new Promise((resolve) => super.close(() => resolve()));
@@ -239,6 +258,11 @@ class Listener extends SMTPServer {
         : `SSL_accept error from unknown[${address}]: ${text}`;
     this.#ports.log(address === undefined ? 'warn' : 'info', this.#options.settings().program, message);
   }
+}
+
+/** POSTFIX: such a session is postscreen's own, and offers no logins. */
+function underScreen(settings: SmtpSettings, { program, refusal }: Enforced): SmtpSettings {
+  return { ...settings, program, screened: refusal, saslAuthEnable: false };
 }
 
 /** One connection, in the shape that `SMTPServer.close` deals with. */

@@ -55,7 +55,7 @@ function parseOctetPatterns(text: string): OctetPattern[] | undefined {
 }
 
 /** `192.0.2.1` → `1.2.0.192`; IPv6 by nibbles. */
-function reversedAddress(text: string): string | undefined {
+export function reversedAddress(text: string): string | undefined {
   const bytes = parseIp(text);
   if (bytes === undefined) return undefined;
   if (bytes.length === 4) return [...bytes].reverse().join('.');
