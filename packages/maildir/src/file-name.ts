@@ -94,12 +94,20 @@ function sizeField(base: string, field: string): number | undefined {
 }
 
 /** How unknown files are put in order for their UIDs: leading seconds, digits after `M`, then the name. */
-export function compareArrival(a: string, b: string): number {
-  const seconds = leadingDigits(a, 0) - leadingDigits(b, 0);
-  if (seconds !== 0) return seconds;
-  const micros = microseconds(a) - microseconds(b);
-  if (micros !== 0) return micros;
-  return a < b ? -1 : a > b ? 1 : 0;
+export function sortByArrival<T extends { readonly base: string }>(files: readonly T[]): T[] {
+  // Names are read once each, not at every comparison.
+  const keyed = files.map((file) => ({
+    file,
+    seconds: leadingDigits(file.base, 0),
+    micros: microseconds(file.base),
+  }));
+  keyed.sort(
+    (a, b) =>
+      a.seconds - b.seconds ||
+      a.micros - b.micros ||
+      (a.file.base < b.file.base ? -1 : a.file.base > b.file.base ? 1 : 0),
+  );
+  return keyed.map((k) => k.file);
 }
 
 function leadingDigits(text: string, from: number): number {

@@ -22,8 +22,12 @@ export interface Listing {
   /** Some known message has another name or place. */
   changed: boolean;
   readonly strangers: Stranger[];
+  /** Names that are no regular files, where the listing was asked for kinds. */
+  readonly irregular: Irregular | undefined;
   readonly appeared: MessageEntry[];
 }
+
+type Irregular = Readonly<Record<Place, Set<string>>>;
 
 /** A file that gets a UID. */
 export interface FoundFile {
@@ -38,7 +42,7 @@ interface Settling {
   /** The files whose bases were met before in this round. */
   readonly met: Map<string, Stranger>;
   /** Names that are no regular files. */
-  readonly irregular: Readonly<Record<Place, ReadonlySet<string>>> | undefined;
+  readonly irregular: Irregular | undefined;
 }
 
 /** This many strangers make another listing cheaper than a look at each. */
@@ -138,15 +142,19 @@ export class FolderFiles {
     return !this.met(entry) && (listing.which & entry.place) !== 0;
   }
 
-  list(which: number, host: ListingHost): Listing {
+  /** `kinds` says that many strangers are expected: then what is a regular file is asked along. */
+  list(which: number, host: ListingHost, kinds = false): Listing {
     this.#generation++;
-    const listing: Listing = { which, quiet: true, changed: false, strangers: [], appeared: [] };
+    const irregular = kinds ? noIrregular() : undefined;
+    const listing: Listing = { which, quiet: true, changed: false, strangers: [], irregular, appeared: [] };
     const now = this.#context.identity.nowMs();
     for (const place of [NEW, CUR] as const) {
       if ((which & place) === 0) continue;
       const directory = this.#directories[place - 1] as DirectoryState;
       const mtime = directory.mtime() ?? 0;
-      const names = readdirSync(directory.path, 'latin1');
+      const names = irregular
+        ? namesAndKinds(directory.path, irregular[place])
+        : readdirSync(directory.path, 'latin1');
       directory.listed(mtime, now);
       for (const name of names) this.#meet(name, place, listing, host);
       if (directory.mtime() !== mtime) listing.quiet = false;
@@ -198,8 +206,12 @@ export class FolderFiles {
   }
 
   /** Under the lock: those of `strangers` that are messages, each under a base that is its own. */
-  settleStrangers(strangers: readonly Stranger[], isTaken: (base: string) => boolean): FoundFile[] {
-    const settling: Settling = { isTaken, met: new Map(), irregular: this.#irregularFiles(strangers) };
+  settleStrangers(
+    { strangers, irregular }: Pick<Listing, 'strangers' | 'irregular'>,
+    isTaken: (base: string) => boolean,
+  ): FoundFile[] {
+    const known = irregular ?? this.#irregularFiles(strangers);
+    const settling: Settling = { isTaken, met: new Map(), irregular: known };
     const found: FoundFile[] = [];
     for (const stranger of strangers) {
       const file = this.#settle(stranger, settling);
@@ -209,13 +221,11 @@ export class FolderFiles {
   }
 
   /** Where many are to be looked at, a listing tells all kinds at once; undefined: look at each. */
-  #irregularFiles(strangers: readonly Stranger[]): Settling['irregular'] {
+  #irregularFiles(strangers: readonly Stranger[]): Irregular | undefined {
     if (strangers.length < LISTED_FROM) return undefined;
-    const irregular: Record<Place, Set<string>> = [new Set(), new Set(), new Set()];
+    const irregular = noIrregular();
     for (const place of [NEW, CUR] as const) {
-      if (!strangers.some((s) => s.place === place)) continue;
-      for (const file of readdirSync(this.directoryOf(place), { encoding: 'latin1', withFileTypes: true }))
-        if (!file.isFile()) irregular[place].add(file.name);
+      if (strangers.some((s) => s.place === place)) namesAndKinds(this.directoryOf(place), irregular[place]);
     }
     return irregular;
   }
@@ -251,4 +261,15 @@ export class FolderFiles {
   #stat({ name, place }: Stranger): Stats | undefined {
     return lstatSync(pathOf(this.directoryOf(place), name), { throwIfNoEntry: false });
   }
+}
+
+function noIrregular(): Irregular {
+  return [new Set<string>(), new Set<string>(), new Set<string>()];
+}
+
+function namesAndKinds(path: string, irregular: Set<string>): string[] {
+  return readdirSync(path, { encoding: 'latin1', withFileTypes: true }).map((file) => {
+    if (!file.isFile()) irregular.add(file.name);
+    return file.name;
+  });
 }

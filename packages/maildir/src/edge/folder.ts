@@ -13,7 +13,7 @@ import {
   type MailboxStatus,
   type MessageRecord,
 } from '@postcote/mailbox';
-import { compareArrival, keywordIndex } from '../file-name.ts';
+import { keywordIndex, sortByArrival } from '../file-name.ts';
 import { formatUidlistRecord, MAX_UID, type UidlistHeader } from '../uidlist.ts';
 import { warn, type StoreContext } from './context.ts';
 import { acquireLock } from './dotlock.ts';
@@ -21,7 +21,7 @@ import type { EntryList } from './entry-list.ts';
 import { errorCode, isMissing, toMailboxError } from './errors.ts';
 import { FolderMemory } from './folder-memory.ts';
 import type { PartsFile } from './parts-file.ts';
-import { FolderFiles, type Listing, type Stranger } from './folder-files.ts';
+import { FolderFiles, type Listing } from './folder-files.ts';
 import { FolderSnapshot } from './folder-snapshot.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { KeywordFile } from './keyword-file.ts';
@@ -395,20 +395,21 @@ export class MaildirFolder {
   }
 
   async #look(needed: number): Promise<void> {
-    let strangers: Stranger[];
+    let listing: Listing;
     try {
       const recordsChanged = this.#readUidlist();
-      strangers = this.#scan(recordsChanged ? NEW | CUR : needed);
+      listing = this.#scan(recordsChanged ? NEW | CUR : needed);
     } catch (error) {
       if (!isMissing(error)) throw toMailboxError(error, this.name);
       this.#recreateOrVanish();
-      strangers = this.#scan(NEW | CUR);
+      listing = this.#scan(NEW | CUR);
     }
+    const { strangers } = listing;
     if (strangers.length === 0 && this.uidlist.header && !this.uidlist.irregular) return;
     try {
       const places = strangers.reduce((which: number, s) => which | s.place, NEW);
       await this.locked(
-        () => this.#adoptStrangers(places, strangers),
+        () => this.#adoptStrangers(places, listing),
         this.uidlist.header ? LOOK_LOCK_MS : this.context.lockTimeoutMs,
       );
     } catch (error) {
@@ -479,8 +480,8 @@ export class MaildirFolder {
     this.#byBase = fresh;
   }
 
-  /** Lists the directories, takes over what they say, and returns files that have no UID. */
-  #scan(which: number, atLeast = 1): Stranger[] {
+  /** Lists the directories and takes over what they say. Files without a UID stay in the listing. */
+  #scan(which: number, atLeast = 1): Listing {
     let listing = this.#list(which);
     let { changed } = listing;
     for (let done = 1; done < MAX_LISTINGS; done++) {
@@ -494,7 +495,7 @@ export class MaildirFolder {
     const appeared = listing.appeared.filter((e) => this.#files.met(e));
     changed = this.keywordFile.refresh() || changed;
     this.#snapshot.publish({ expunged, appeared, check: changed ? 'all' : [] });
-    return listing.strangers;
+    return listing;
   }
 
   /** A known message was not met; or a record has no file, and the file may have moved while we looked. */
@@ -507,21 +508,25 @@ export class MaildirFolder {
 
   #list(which: number): Listing {
     const bases = this.#bases;
-    return this.#files.list(which, {
-      entryOf: (base) => bases.get(base),
-      takenFromNew: (entry) => this.recent.delete(entry.uid),
-    });
+    return this.#files.list(
+      which,
+      {
+        entryOf: (base) => bases.get(base),
+        takenFromNew: (entry) => this.recent.delete(entry.uid),
+      },
+      !this.uidlist.header,
+    );
   }
 
   /** Under the lock: gives UIDs to files without one, in the order of their arrival. */
-  async #adoptStrangers(places: number, listed: readonly Stranger[]): Promise<void> {
+  async #adoptStrangers(places: number, listed: Listing): Promise<void> {
     const recordsChanged = this.#readUidlist();
     const again = recordsChanged ? NEW | CUR : this.#needed();
-    const strangers = again === 0 ? listed : this.#scan(places | again);
-    const found = this.#files.settleStrangers(strangers, (base) => this.#bases.get(base)?.live === true);
+    const listing = again === 0 ? listed : this.#scan(places | again);
+    const settled = this.#files.settleStrangers(listing, (base) => this.#bases.get(base)?.live === true);
     const unfit = !this.uidlist.header || this.uidlist.irregular;
-    if (found.length === 0) return unfit ? this.#rewrite() : undefined;
-    found.sort((a, b) => compareArrival(a.base, b.base));
+    if (settled.length === 0) return unfit ? this.#rewrite() : undefined;
+    const found = sortByArrival(settled);
     const first = this.allocate(found.length);
     const made = found.map((f, i) => {
       const entry = new MessageEntry(first + i, '', f.base, this.keywordFile.info(f.info));
@@ -549,8 +554,8 @@ export class MaildirFolder {
     for (const e of all) text += formatUidlistRecord(e.uid, e.fields, e.base);
     const body = { text, lastUid: all.at(-1)?.uid ?? 0, records: all.length };
     this.uidlist.rewrite(header, body, this.context.modes().file);
-    // A base that is no longer recorded is a stranger's from now on.
-    this.#byBase = new Map(all.map((e) => [e.base, e]));
+    // A base that is no longer recorded is a stranger's from now on; the others are known as messages.
+    this.#byBase = undefined;
     if (made.length > 0) this.#snapshot.publish({ expunged: [], appeared: made, check: [] });
   }
 }
