@@ -28,6 +28,7 @@ export { baseSubject, type BaseSubject } from './base-subject.ts';
 export {
   findInMessage,
   foldForSearch,
+  MAX_SEARCHED_HEADER,
   type OctetSource,
   searchableText,
   type SearchScope,

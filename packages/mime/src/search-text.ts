@@ -20,12 +20,15 @@ export type SearchScope = 'body' | 'text';
 /** Octets decoded at a time. */
 const SLICE = 256 * 1024;
 /** A header block is looked at up to here. */
-const MAX_HEADER = 1024 * 1024;
+export const MAX_SEARCHED_HEADER = 1024 * 1024;
 
-/** One piece of decoded text; `joins` says that it goes on where the one before it stopped. */
+/** One piece of decoded text. */
 export interface TextPiece {
   readonly text: string;
+  /** It goes on where the one before it stopped. */
   readonly joins: boolean;
+  /** It belongs to the scope `body` as well. */
+  readonly inBody: boolean;
 }
 
 /** All the text in the scope, piece by piece, in the order of the message. */
@@ -35,33 +38,33 @@ export async function* searchableText(
   scope: SearchScope,
 ): AsyncGenerator<TextPiece> {
   // A stack instead of recursion: messages nest as deep as their sender likes.
-  const rest: { readonly part: MimePart; readonly header: boolean }[] = [
-    { part: structure.root, header: scope === 'text' },
+  const rest: { readonly part: MimePart; readonly header: boolean; readonly inBody: boolean }[] = [
+    { part: structure.root, header: scope === 'text', inBody: false },
   ];
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-    const { part, header } = next;
-    if (header) yield await headerText(source, part);
+    const { part, header, inBody } = next;
+    if (header) yield { text: await headerText(source, part), joins: false, inBody };
     if (part.kind === 'multipart') {
       // Headers of parts are text of the message, too.
       for (let i = part.children.length - 1; i >= 0; i--) {
-        rest.push({ part: part.children[i] as MimePart, header: scope === 'text' });
+        rest.push({ part: part.children[i] as MimePart, header: scope === 'text', inBody: false });
       }
     } else if (part.kind === 'message') {
       // DOVECOT: the header of a message inside is part of the body that holds it.
-      rest.push({ part: part.message, header: true });
+      rest.push({ part: part.message, header: true, inBody: true });
     } else if (part.type.toLowerCase() === 'text') {
       yield* bodyText(source, part);
     }
   }
 }
 
-async function headerText(source: OctetSource, part: MimePart): Promise<TextPiece> {
-  const end = Math.min(part.bodyStart, part.headerStart + MAX_HEADER);
+async function headerText(source: OctetSource, part: MimePart): Promise<string> {
+  const end = Math.min(part.bodyStart, part.headerStart + MAX_SEARCHED_HEADER);
   const header = await source.read({ start: part.headerStart, end });
   const lines = parseHeaderFields(header).map(
     (field) => `${field.name}: ${decodeWords(fieldValue(header, field))}\n`,
   );
-  return { text: lines.join(''), joins: false };
+  return lines.join('');
 }
 
 async function* bodyText(source: OctetSource, part: MimePart): AsyncGenerator<TextPiece> {
@@ -78,7 +81,8 @@ async function* bodyText(source: OctetSource, part: MimePart): AsyncGenerator<Te
     const decoded = Buffer.concat([carried, decodeTransferEncoding(octets.subarray(0, cut), part.encoding)]);
     const whole = isLast ? decoded.length : wholeCharacters(decoded);
     carried = decoded.subarray(whole);
-    yield { text: decodeCharset(decoded.subarray(0, whole), charset), joins: start > part.bodyStart };
+    const text = decodeCharset(decoded.subarray(0, whole), charset);
+    yield { text, joins: start > part.bodyStart, inBody: true };
     start += cut;
   }
 }

@@ -9,6 +9,7 @@ import type { DirectorySync, Modes } from './disk.ts';
 import type { LockIdentity } from './dotlock.ts';
 import { errorCode } from './errors.ts';
 import type { IndexFolder } from './index-folder.ts';
+import type { TextIndex } from './text/text-index.ts';
 
 export interface StoreContext {
   readonly root: string;
@@ -24,6 +25,10 @@ export interface StoreContext {
   readonly contents: ContentCache;
   /** Where what was learned is kept for the next process; undefined: nowhere. */
   readonly index: IndexFolder | undefined;
+  /** The index of texts, where there is one. */
+  readonly texts: TextIndex | undefined;
+  /** A folder may have messages that are not indexed. */
+  wantsIndexing(name: string): void;
   readonly randomGuid: () => string;
   /** Read anew each time: the root may be made, or its mode changed, while the store lives. */
   modes(): Modes;

@@ -19,6 +19,7 @@ import { warn, type StoreContext } from './context.ts';
 import { acquireLock } from './dotlock.ts';
 import type { EntryList } from './entry-list.ts';
 import { errorCode, isMissing, toMailboxError } from './errors.ts';
+import type { IndexedTexts } from './journal-reader.ts';
 import { FolderMemory } from './folder-memory.ts';
 import type { PartsFile } from './parts-file.ts';
 import { FolderFiles, type Listing } from './folder-files.ts';
@@ -59,6 +60,7 @@ export class MaildirFolder {
   #byBase: Map<string, MessageEntry> | undefined = new Map();
   #memory: FolderMemory | undefined;
   #saving: NodeJS.Timeout | undefined;
+  #indexed: IndexedTexts | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #notifying = false;
 
@@ -181,10 +183,30 @@ export class MaildirFolder {
     this.#byBase = undefined;
     const { standing } = known;
     if (standing) {
+      this.#indexed = standing.indexed;
       this.uidlist.restore(standing.uidlist);
       this.#files.restore(standing.directories);
     } else this.uidlist.header = header;
     return true;
+  }
+
+  /** All texts of this folder are in the index, as far as is known without opening it. */
+  isIndexed(): boolean {
+    const { index } = this.context;
+    const done = this.#indexed;
+    return (
+      done !== undefined &&
+      done.uidNext === this.uidNext &&
+      done.messages === this.records.length &&
+      done.ino === index?.textInode()
+    );
+  }
+
+  /** They are now. */
+  noteIndexed(): void {
+    const ino = this.context.index?.textInode();
+    if (ino === undefined) return;
+    this.#indexed = { uidNext: this.uidNext, messages: this.records.length, ino };
   }
 
   /** Writes down what the next process can go on with. */
@@ -194,7 +216,11 @@ export class MaildirFolder {
     const { guid, uidValidity } = this;
     if (this.gone || !this.#memory || guid === '') return;
     const uidlist = this.uidlist.standing;
-    const standing = uidlist && { uidlist, directories: this.#files.standing };
+    const standing = uidlist && {
+      uidlist,
+      directories: this.#files.standing,
+      ...(this.#indexed ? { indexed: this.#indexed } : {}),
+    };
     this.#memory.save({ guid, uidValidity }, this.#snapshot, standing);
   }
 

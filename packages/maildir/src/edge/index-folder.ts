@@ -54,6 +54,15 @@ export class IndexFolder {
     }
   }
 
+  get texts(): string {
+    return `${this.path}/text.db`;
+  }
+
+  /** Tells one index of texts from the one that was made in its place; undefined when there is none. */
+  textInode(): string | undefined {
+    return this.keyOf(this.texts);
+  }
+
   file(key: string, kind: 'state' | 'parts'): string {
     return `${this.path}/${key}.${kind}`;
   }

@@ -13,10 +13,19 @@ import type { KeywordFile } from './keyword-file.ts';
 import { KnownRows } from './known-rows.ts';
 import type { UidlistStanding } from './uidlist-file.ts';
 
+/** All texts of a folder were in the index when it was like this. */
+export interface IndexedTexts {
+  readonly uidNext: number;
+  readonly messages: number;
+  /** Of the index of texts. */
+  readonly ino: string;
+}
+
 /** How far the folder's own files were read when nothing was left to write. */
 export interface FolderStanding {
   readonly uidlist: UidlistStanding;
   readonly directories: readonly [DirectoryStanding, DirectoryStanding];
+  readonly indexed?: IndexedTexts;
 }
 
 export class JournalReader implements JournalSink {

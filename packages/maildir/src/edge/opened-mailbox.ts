@@ -10,6 +10,8 @@ import {
   type MessageRecord,
   type StoreChange,
   type StoreResult,
+  type TextScope,
+  type TextVerdicts,
 } from '@postcote/mailbox';
 import { MAX_KEYWORDS } from '../file-name.ts';
 import { toMailboxError } from './errors.ts';
@@ -117,6 +119,13 @@ export class OpenedMailbox implements Mailbox {
 
   get watchPaths(): readonly string[] {
     return this.#folder.watchPaths;
+  }
+
+  async searchText(scope: TextScope, folded: string): Promise<TextVerdicts | undefined> {
+    const { texts } = this.#folder.context;
+    if (!texts) return undefined;
+    this.#folder.context.wantsIndexing(this.#folder.name);
+    return texts.search(this.#folder, { scope, folded });
   }
 
   watch(listener: () => void): () => void {

@@ -42,6 +42,8 @@ import {
 import { IndexFolder } from './index-folder.ts';
 import { OpenedMailbox, type FolderOwner } from './opened-mailbox.ts';
 import { changeSubscription, readSubscriptions } from './subscription-file.ts';
+import { Indexer, type IndexerHost } from './text/indexer.ts';
+import { DEFAULT_TEXT_LIMITS, TextIndex, type TextLimits } from './text/text-index.ts';
 import { AppendWriter, DeliveryWriter, type Delivered } from './writers.ts';
 
 export interface MaildirStoreOptions {
@@ -54,6 +56,8 @@ export interface MaildirStoreOptions {
    * is kept (DOVECOT: `INDEX=MEMORY`).
    */
   readonly index?: string;
+  /** An index of texts in there; none where this is absent. */
+  readonly texts?: TextOptions;
   /** Default `fs`. */
   readonly layout?: LayoutName;
   /** Mailbox names to RFC 6154 uses, like `new Map([['Sent', '\\Sent']])`. */
@@ -75,6 +79,17 @@ export interface MaildirStoreOptions {
   readonly allowRoot?: boolean;
 }
 
+export interface TextOptions extends Partial<TextLimits> {
+  /** Folders are indexed in the background, as mail arrives and as they are opened, then all others. */
+  readonly automatic: boolean;
+}
+
+export interface FolderIndexStatus {
+  readonly name: MailboxName;
+  readonly messages: number;
+  readonly indexed: number;
+}
+
 export interface MaildirStore extends MailStore {
   /**
    * Takes one message for new/ of a folder, INBOX where none is named. `commit` settles when the file is durable.
@@ -84,6 +99,12 @@ export interface MaildirStore extends MailStore {
   beginDelivery(folder?: MailboxName): MessageWriter<Delivered>;
   /** Writes down what the next process can go on with; for a process that is about to end. */
   save(): void;
+  /** The index is being filled: a process should not end for want of work. */
+  readonly indexing: boolean;
+  /** How far the index of texts is. */
+  indexStatus(): Promise<readonly FolderIndexStatus[]>;
+  /** Throws the index of texts away and makes it anew, at once. */
+  rebuildIndex(progress: (name: MailboxName, done: number, all: number) => void): Promise<void>;
 }
 
 /** Folders nobody holds that are kept, and messages in all of them together. */
@@ -109,6 +130,7 @@ class Store implements MaildirStore, FolderOwner {
   readonly #context: StoreContext;
   readonly #specialUse: ReadonlyMap<MailboxName, string>;
   readonly #options: MaildirStoreOptions;
+  readonly #indexer: Indexer | undefined;
   /** In order of last use. */
   readonly #folders = new Map<MailboxName, MaildirFolder>();
   readonly #loading = new Map<MailboxName, Promise<MaildirFolder>>();
@@ -121,8 +143,17 @@ class Store implements MaildirStore, FolderOwner {
     const nowMs = options.nowMs ?? Date.now;
     this.#checkIdentity();
     const log = options.log ?? silentLog;
+    const index = options.index === undefined ? undefined : IndexFolder.open({ path: options.index, log });
+    const texts =
+      options.texts && index && new TextIndex(index, { ...DEFAULT_TEXT_LIMITS, ...options.texts });
+    this.#indexer =
+      texts && new Indexer({ host: this.#indexerHost(), texts, all: options.texts?.automatic === true });
     this.#context = {
-      index: options.index === undefined ? undefined : IndexFolder.open({ path: options.index, log }),
+      index,
+      texts,
+      wantsIndexing: (name) => {
+        if (options.texts?.automatic) this.#indexer?.soon(name);
+      },
       root: withoutSlash(options.root),
       inbox: withoutSlash(options.inbox ?? options.root),
       layout: layoutOf(options.layout ?? 'fs'),
@@ -231,6 +262,7 @@ class Store implements MaildirStore, FolderOwner {
       const folder = await this.#folder(canonical(name));
       await folder.refresh();
       folder.holders++;
+      if (!folder.isIndexed()) this.#context.wantsIndexing(folder.name);
       return new OpenedMailbox(folder, this);
     });
   }
@@ -250,7 +282,10 @@ class Store implements MaildirStore, FolderOwner {
       const path = folderPath(this.#context, checked);
       if (!isSelectable(path) || !exists(`${path}/new`) || !exists(`${path}/tmp`))
         this.#makeForDelivery(checked, path);
-      return new DeliveryWriter(this.#context, path, () => this.#folders.get(checked)?.notify());
+      return new DeliveryWriter(this.#context, path, () => {
+        this.#folders.get(checked)?.notify();
+        this.#context.wantsIndexing(checked);
+      });
     } catch (error) {
       throw toMailboxError(error, `delivery to ${name}`);
     }
@@ -279,11 +314,63 @@ class Store implements MaildirStore, FolderOwner {
     this.#evict();
   }
 
+  get indexing(): boolean {
+    return this.#indexer?.busy === true;
+  }
+
+  async indexStatus(): Promise<readonly FolderIndexStatus[]> {
+    const { texts } = this.#context;
+    const rows: FolderIndexStatus[] = [];
+    for (const name of this.#indexerHost().names()) {
+      const folder = await this.#indexerHost().hold(name);
+      try {
+        const known = (await texts?.known(folder)) ?? new Set<number>();
+        const indexed = folder.records.filter(({ uid }) => known.has(uid)).length;
+        rows.push({ name, messages: folder.records.length, indexed });
+      } finally {
+        await this.release(folder);
+      }
+    }
+    return rows;
+  }
+
+  async rebuildIndex(progress: (name: MailboxName, done: number, all: number) => void): Promise<void> {
+    const { index, texts } = this.#context;
+    if (!index) throw new MailboxError('unavailable', 'there is no index');
+    texts?.renew();
+    await this.#indexer?.finish(progress);
+  }
+
+  #indexerHost(): IndexerHost {
+    return {
+      hold: async (name) => {
+        const folder = await this.#folder(name);
+        folder.holders++;
+        try {
+          await folder.refresh();
+        } catch (error) {
+          await this.release(folder);
+          throw error;
+        }
+        return folder;
+      },
+      release: (folder) => this.release(folder),
+      names: () =>
+        listFolders(this.#context)
+          .filter((n) => n.selectable)
+          .map((n) => n.name),
+      warn: (message) => warn(this.#context, message),
+    };
+  }
+
   save(): void {
+    this.#context.texts?.close();
     for (const folder of this.#folders.values()) folder.save();
   }
 
   async close(): Promise<void> {
+    await this.#indexer?.stop();
+    this.#context.texts?.close();
     for (const folder of this.#folders.values()) {
       folder.save();
       folder.vanish();

@@ -1,0 +1,356 @@
+// The index of one user's texts: loaded when it is first needed, closed when nobody needed it for a while, made anew when
+// anything about it is wrong, done without where that does not help. It never answers what a search through the messages
+// would not: what it does not know, it says so of.
+
+import type Database from 'better-sqlite3';
+import type { TextScope, TextVerdicts } from '@postcote/mailbox';
+import { holds, isSearchable, trigramQuery, type MessageTexts } from '../../message-texts.ts';
+import { closeSync, existsSync } from 'node:fs';
+import { createFile, yieldTurn } from '../disk.ts';
+import { errorCode } from '../errors.ts';
+import type { IndexFolder } from '../index-folder.ts';
+import { StaleDatabase, TextDatabase, type BoxIdentity, type TextBlock } from './text-database.ts';
+
+export interface TextLimits {
+  /** Octets the database may have; beyond, nothing more is added. */
+  readonly maxSize: number;
+  /** Octets of one message's text; longer ones are searched in the message itself. */
+  readonly maxMessage: number;
+}
+
+export const DEFAULT_TEXT_LIMITS: TextLimits = { maxSize: 4 * 1024 ** 3, maxMessage: 4 * 1024 * 1024 };
+
+/** Others wait for no longer than this. */
+const SLICE_MS = 8;
+/** Messages asked for at once: the answer to a common needle takes a few milliseconds. */
+const RANGE = 20_000;
+const BLOCKS_AT_ONCE = 64;
+/** Messages added before they are committed. */
+const COMMIT_AFTER = 256;
+/** Unused for this long, the database is closed: its memory is for others. */
+const CLOSE_AFTER_MS = 30_000;
+const LAST_UID = 0xffff_ffff;
+/** Errors of SQLite that say nothing about the database itself. */
+const PASSING = new Set(['SQLITE_BUSY', 'SQLITE_LOCKED', 'SQLITE_BUSY_SNAPSHOT']);
+
+export class TextIndex {
+  readonly #folder: IndexFolder;
+  readonly #limits: TextLimits;
+  #database: TextDatabase | undefined;
+  #open: typeof Database | undefined;
+  #opening: Promise<TextDatabase | undefined> | undefined;
+  #givenUp = false;
+  #uncommitted = 0;
+  #closing: NodeJS.Timeout | undefined;
+  #renewed = 0;
+  #users = 0;
+
+  constructor(folder: IndexFolder, limits: TextLimits) {
+    this.#folder = folder;
+    this.#limits = limits;
+  }
+
+  get maxMessage(): number {
+    return this.#limits.maxMessage;
+  }
+
+  get #path(): string {
+    return this.#folder.texts;
+  }
+
+  /** What is known of a text and the messages of a mailbox; undefined where nothing is. */
+  async search(
+    identity: BoxIdentity,
+    what: { readonly scope: TextScope; readonly folded: string },
+  ): Promise<TextVerdicts | undefined> {
+    if (!isSearchable(what.folded)) return undefined;
+    return this.#use((database) => searchBox(database, database.boxOf(identity), what));
+  }
+
+  /** UIDs that are known of a mailbox. */
+  async known(identity: BoxIdentity): Promise<ReadonlySet<number>> {
+    const known = new Set<number>();
+    await this.#use(async (database) => {
+      const turn = new Turns();
+      for await (const { uids } of blocksOf(database, database.boxOf(identity), turn))
+        for (const uid of uids) known.add(uid);
+    });
+    return known;
+  }
+
+  /** False when no more is taken. */
+  async add(identity: BoxIdentity, messages: readonly MessageTexts[]): Promise<boolean> {
+    const added = await this.#use(async (database) => {
+      if (database.size > this.#limits.maxSize) return false;
+      const box = database.boxOf(identity);
+      const turn = new Turns();
+      database.begin();
+      for (const texts of messages) {
+        if (!texts.opaque) database.addTrigrams(box, texts);
+        this.#uncommitted++;
+        if (turn.isOver) await turn.next();
+      }
+      database.addBlock(box, messages);
+      if (this.#uncommitted >= COMMIT_AFTER) this.#commit(database);
+      return true;
+    });
+    return added === true;
+  }
+
+  /** What was added is there for the next process as well. */
+  commit(): void {
+    if (!this.#database) return;
+    try {
+      this.#commit(this.#database);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Forgets messages that are gone from a mailbox. */
+  async forget(identity: BoxIdentity, isGone: (uid: number) => boolean): Promise<void> {
+    await this.#use(async (database) => {
+      const box = database.boxOf(identity);
+      const turn = new Turns();
+      const touched: number[] = [];
+      for await (const { id, uids } of blocksOf(database, box, turn)) if (uids.some(isGone)) touched.push(id);
+      for (const id of touched) {
+        database.begin();
+        database.remove(box, id, isGone);
+        this.#uncommitted++;
+        if (turn.isOver) await turn.next();
+      }
+      this.#commit(database);
+    });
+  }
+
+  /** Forgets mailboxes that are gone. */
+  async forgetBoxes(isGone: (identity: BoxIdentity) => boolean): Promise<void> {
+    const boxes = await this.#use(async (database) => database.boxes().filter(isGone));
+    for (const identity of boxes ?? []) {
+      await this.forget(identity, () => true);
+      await this.#use(async (database) => database.removeBox(identity.box));
+    }
+  }
+
+  /** Octets on disk. */
+  async size(): Promise<number> {
+    return (await this.#use(async (database) => database.size)) ?? 0;
+  }
+
+  /** Throws all away. */
+  renew(): void {
+    this.close();
+    for (const suffix of ['', '-wal', '-shm']) this.#folder.remove(this.#path + suffix);
+  }
+
+  close(): void {
+    clearTimeout(this.#closing);
+    const database = this.#database;
+    this.#database = undefined;
+    if (!database) return;
+    try {
+      this.#commit(database);
+      database.close();
+    } catch (error) {
+      this.#folder.complain(this.#path, error);
+    }
+  }
+
+  async #use<T>(work: (database: TextDatabase) => Promise<T>): Promise<T | undefined> {
+    const database = await this.#opened();
+    if (!database) return undefined;
+    this.#users++;
+    try {
+      return await work(database);
+    } catch (error) {
+      // Thrown away under our hands: there is nothing to be said of that one.
+      if (database === this.#database) this.#failed(error);
+      return undefined;
+    } finally {
+      this.#users--;
+      this.#closing?.refresh();
+    }
+  }
+
+  #commit(database: TextDatabase): void {
+    this.#uncommitted = 0;
+    database.commit();
+  }
+
+  #opened(): Promise<TextDatabase | undefined> {
+    if (this.#database) return Promise.resolve(this.#database);
+    return (this.#opening ??= this.#load().finally(() => {
+      this.#opening = undefined;
+    }));
+  }
+
+  async #load(): Promise<TextDatabase | undefined> {
+    if (this.#givenUp) return undefined;
+    try {
+      // Loaded by those who search, or whose mail is indexed, alone: it costs two MiB and twenty milliseconds.
+      this.#open ??= (await import('better-sqlite3')).default;
+      this.#database = this.#connect(this.#open);
+    } catch (error) {
+      this.#failed(error);
+      return this.#givenUp || this.#renewed === 0 ? undefined : this.#retry();
+    }
+    clearTimeout(this.#closing);
+    this.#closing = setTimeout(() => this.#closeUnused(), CLOSE_AFTER_MS);
+    this.#closing.unref();
+    return this.#database;
+  }
+
+  /** For nobody else to read, whatever the umask; SQLite's other files follow this one. */
+  #connect(open: typeof Database): TextDatabase {
+    if (!existsSync(this.#path)) closeSync(createFile(this.#path, 0o600));
+    return new TextDatabase(open, this.#path);
+  }
+
+  #closeUnused(): void {
+    if (this.#users === 0) this.close();
+    else this.#closing?.refresh();
+  }
+
+  #retry(): TextDatabase | undefined {
+    try {
+      if (this.#open) this.#database = this.#connect(this.#open);
+    } catch (error) {
+      this.#giveUp(error);
+    }
+    return this.#database;
+  }
+
+  /** Damage: thrown away and begun anew, once. Anything else: done without. */
+  #failed(error: unknown): void {
+    const code = errorCode(error);
+    if (PASSING.has(code)) {
+      this.#guardedRollBack();
+      return;
+    }
+    const stale = error instanceof StaleDatabase;
+    const damaged =
+      stale ||
+      code.startsWith('SQLITE_CORRUPT') ||
+      code.startsWith('SQLITE_NOTADB') ||
+      code === 'SQLITE_ERROR';
+    const unpacked = code.startsWith('ZSTD_') || code.startsWith('ERR_ZSTD');
+    this.#guardedRollBack();
+    if ((damaged || unpacked) && this.#renewed < 1) {
+      if (!stale) this.#folder.complain(this.#path, error);
+      this.#renewed++;
+      this.renew();
+    } else this.#giveUp(error);
+  }
+
+  #guardedRollBack(): void {
+    this.#uncommitted = 0;
+    try {
+      this.#database?.rollBack();
+    } catch {
+      // The error before this one is the one to act on.
+    }
+  }
+
+  #giveUp(error: unknown): void {
+    this.#givenUp = true;
+    this.#folder.complain(this.#path, error);
+    this.close();
+  }
+}
+
+/** Gives way to others between slices of work. */
+class Turns {
+  #begun = performance.now();
+
+  get isOver(): boolean {
+    return performance.now() - this.#begun > SLICE_MS;
+  }
+
+  async next(): Promise<void> {
+    await yieldTurn();
+    this.#begun = performance.now();
+  }
+}
+
+async function* blocksOf(database: TextDatabase, box: number, turn: Turns): AsyncGenerator<TextBlock> {
+  for (let after = 0; ;) {
+    const blocks = database.blocks(box, after, BLOCKS_AT_ONCE);
+    const last = blocks.at(-1);
+    if (!last) return;
+    yield* blocks;
+    after = last.id;
+    if (turn.isOver) await turn.next();
+  }
+}
+
+const NO = 0;
+const YES = 1;
+const OPEN = 2;
+
+async function searchBox(
+  database: TextDatabase,
+  box: number,
+  { scope, folded }: { readonly scope: TextScope; readonly folded: string },
+): Promise<TextVerdicts> {
+  const turn = new Turns();
+  const blocks: TextBlock[] = [];
+  let count = 0;
+  for await (const block of blocksOf(database, box, turn)) {
+    blocks.push(block);
+    count += block.uids.length;
+  }
+  const uids = new Uint32Array(count);
+  let at = 0;
+  for (const block of blocks) {
+    uids.set(block.uids, at);
+    at += block.uids.length;
+  }
+  uids.sort();
+  const verdicts = new Uint8Array(count);
+  const query = trigramQuery(folded);
+  if (query === undefined) verdicts.fill(OPEN);
+  else {
+    for (let start = 0; start < count; start += RANGE) {
+      const first = start === 0 ? 0 : (uids[start] as number);
+      const last = start + RANGE < count ? (uids[start + RANGE] as number) - 1 : LAST_UID;
+      for (const uid of database.candidates(box, query, { first, last })) {
+        const index = indexIn(uids, uid);
+        if (index !== -1) verdicts[index] = OPEN;
+      }
+      if (turn.isOver) await turn.next();
+    }
+  }
+  for (const { opaque } of blocks) for (const uid of opaque) verdicts[indexIn(uids, uid)] = OPEN;
+  const needle = Buffer.from(folded, 'utf8');
+  for (const block of blocks) {
+    if (!block.uids.some((uid) => verdicts[indexIn(uids, uid)] === OPEN)) continue;
+    for (const texts of database.textsOf(block.id)) {
+      const index = indexIn(uids, texts.uid);
+      if (verdicts[index] !== OPEN || texts.opaque) continue;
+      const found = holds(texts, scope, needle);
+      // Which field it is in, the message itself has to tell.
+      if (!found) verdicts[index] = NO;
+      else if (scope !== 'header') verdicts[index] = YES;
+    }
+    if (turn.isOver) await turn.next();
+  }
+  return (uid) => {
+    const index = indexIn(uids, uid);
+    if (index === -1 || verdicts[index] === OPEN) return undefined;
+    return verdicts[index] === YES;
+  };
+}
+
+function indexIn(uids: Uint32Array, uid: number): number {
+  let low = 0;
+  let high = uids.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >>> 1;
+    const found = uids[middle] as number;
+    if (found === uid) return middle;
+    if (found < uid) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
+}
