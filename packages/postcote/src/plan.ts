@@ -300,6 +300,7 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
         uses[0] === undefined ? [] : [[name, uses[0]] as const],
       ),
       index: mailLocation.indexPath ?? '',
+      texts: dovecot.textIndex,
       lockTimeout: dovecot.mailMaxLockTimeout * 1000,
     },
     local: readLocalSettings(postfix, mailLocation, problems),

@@ -4,6 +4,7 @@
 import type { Origin, Problem } from '../origin.ts';
 import type { MailLocation } from './mail-location.ts';
 import type { DovecotTree } from './parse.ts';
+import type { TextIndexSettings } from './text-index.ts';
 
 export type DovecotDialect = '1.x' | '2.3' | '2.4';
 export type MailProtocol = 'imap' | 'pop3';
@@ -123,6 +124,7 @@ export interface DovecotSettings {
   readonly mailLocation: MailLocation;
   readonly namespaces: readonly MailNamespace[];
   readonly specialMailboxes: readonly SpecialMailbox[];
+  readonly textIndex: TextIndexSettings;
   readonly firstValidUid: number;
   /** 0: no upper bound. */
   readonly lastValidUid: number;

@@ -7,6 +7,7 @@ import { dovecotDefault, dovecotNames, isDovecotName } from './defaults.ts';
 import type { DovecotDialect, DovecotSettings } from './dovecot-settings.ts';
 import { isYes } from './normalise.ts';
 import { readValues, type DovecotNode, type DovecotSection, type DovecotSetting } from './parse.ts';
+import { TEXT_INDEX_SETTINGS } from './text-index.ts';
 import { splitWords } from './values.ts';
 
 export const honouredDovecotSettings: ReadonlySet<string> = new Set(
@@ -144,6 +145,7 @@ function checkSection(section: DovecotSection, settings: DovecotSettings, proble
     case 'plugin':
       for (const child of section.children) {
         const value = child.kind === 'setting' ? child.value : '';
+        if (TEXT_INDEX_SETTINGS.has(child.name)) continue;
         problems.push(
           notice(child.origin, { name: child.name, value, message: 'not honoured: plugins are not loaded' }),
         );

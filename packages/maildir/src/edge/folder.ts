@@ -194,6 +194,7 @@ export class MaildirFolder {
   isIndexed(): boolean {
     const { index } = this.context;
     const done = this.#indexed;
+    if (this.records.length === 0 && done === undefined) return true;
     return (
       done !== undefined &&
       done.uidNext === this.uidNext &&

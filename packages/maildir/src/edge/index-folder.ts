@@ -1,9 +1,11 @@
 // Where one user's index lies: a folder of its own, outside the Maildir, for that user alone. Everything in it can be thrown
 // away at any time. Whatever goes wrong here is told once, and the store goes on without an index.
 
-import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { Log } from '@postcote/wire';
 import { errorCode } from './errors.ts';
+
+const DAY_MS = 24 * 3600 * 1000;
 
 export interface IndexFolderOptions {
   /** Made when missing, with mode 0700, and used only if it is the process's own. */
@@ -61,6 +63,26 @@ export class IndexFolder {
   /** Tells one index of texts from the one that was made in its place; undefined when there is none. */
   textInode(): string | undefined {
     return this.keyOf(this.texts);
+  }
+
+  /** All folders were gone through less than a day ago, for the index of texts there is. */
+  walkedLately(nowMs: number): boolean {
+    try {
+      const path = `${this.path}/walked`;
+      return statSync(path).mtimeMs > nowMs - DAY_MS && readFileSync(path, 'latin1') === this.textInode();
+    } catch {
+      return false;
+    }
+  }
+
+  noteWalked(): void {
+    const path = `${this.path}/walked`;
+    const ino = this.textInode();
+    try {
+      if (ino !== undefined) writeFileSync(path, ino, { mode: 0o600 });
+    } catch (error) {
+      this.complain(path, error);
+    }
   }
 
   file(key: string, kind: 'state' | 'parts'): string {

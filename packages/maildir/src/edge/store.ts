@@ -359,6 +359,8 @@ class Store implements MaildirStore, FolderOwner {
         listFolders(this.#context)
           .filter((n) => n.selectable)
           .map((n) => n.name),
+      walkedLately: () => this.#context.index?.walkedLately(this.#context.identity.nowMs()) !== false,
+      noteWalked: () => this.#context.index?.noteWalked(),
       warn: (message) => warn(this.#context, message),
     };
   }

@@ -16,6 +16,8 @@ export interface WorkerSettings {
      * the supervisor makes.
      */
     readonly index: string;
+    /** Octets; see `TextOptions` of the store. `maxSize` 0: none. */
+    readonly texts: { readonly automatic: boolean; readonly maxMessage: number; readonly maxSize: number };
     /** Milliseconds to wait for another program's lock; 0 for the default. */
     readonly lockTimeout: number;
   };

@@ -9,7 +9,7 @@ import {
   type ImapUserSettings,
 } from '@postcote/imap';
 import { MailboxError } from '@postcote/mailbox';
-import { type MaildirStore, openMaildirStore } from '@postcote/maildir/edge';
+import { type MaildirStore, type MaildirStoreOptions, openMaildirStore } from '@postcote/maildir/edge';
 import { PopUserSession } from '@postcote/pop3';
 import {
   type Log,
@@ -346,12 +346,13 @@ export class UserWorker {
   }
 
   /** DOVECOT: INDEX=MEMORY keeps nothing; a path gets a folder of ours, beside those that Dovecot names after mailboxes. */
-  #index(): { readonly index?: string } {
+  #index(): Pick<MaildirStoreOptions, 'index' | 'texts'> {
     const { settings, indexFolder } = this.#options;
-    const { index } = settings.mail;
+    const { index, texts } = settings.mail;
+    const kept = texts.maxSize > 0 ? { texts } : {};
     if (index.toUpperCase() === 'MEMORY') return {};
-    if (index !== '') return { index: `${this.#expand(index)}/.postcote-index` };
-    return indexFolder === undefined ? {} : { index: indexFolder };
+    if (index !== '') return { index: `${this.#expand(index)}/.postcote-index`, ...kept };
+    return indexFolder === undefined ? {} : { index: indexFolder, ...kept };
   }
 
   /** What was learned of the mail is kept for the worker after this one. */
@@ -391,7 +392,8 @@ export class UserWorker {
     clearTimeout(this.#idle);
     const connections = this.#connections;
     this.#idle = setTimeout(() => {
-      this.#options.onIdle(connections);
+      // What is left of indexing is done first: nobody waits for it, and the next worker would begin with it.
+      if (this.#store?.indexing !== true) this.#options.onIdle(connections);
       // The supervisor may have sent a connection meanwhile; then this worker stays and rests again later.
       this.#restIfEmpty();
     }, IDLE_LEAVE);

@@ -15,6 +15,9 @@ export interface IndexerHost {
   release(folder: MaildirFolder): Promise<void>;
   /** All folders that can hold messages. */
   names(): readonly MailboxName[];
+  /** Another process went through all folders lately. */
+  walkedLately(): boolean;
+  noteWalked(): void;
   warn(message: string): void;
 }
 
@@ -38,7 +41,7 @@ export class Indexer {
   readonly #wanted = new Set<MailboxName>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
-  #walked = false;
+  #walk: 'no' | 'begun' = 'no';
   #stopped = false;
 
   constructor(options: IndexerOptions) {
@@ -80,9 +83,11 @@ export class Indexer {
     while (!this.#stopped) {
       const [name] = this.#wanted;
       if (name === undefined) {
-        if (this.#walked || !this.#options.all) return;
-        this.#walked = true;
-        for (const other of this.#options.host.names()) this.#wanted.add(other);
+        const { host, all } = this.#options;
+        if (this.#walk === 'begun') host.noteWalked();
+        if (this.#walk !== 'no' || !all || host.walkedLately()) return;
+        this.#walk = 'begun';
+        for (const other of host.names()) this.#wanted.add(other);
         continue;
       }
       this.#wanted.delete(name);
