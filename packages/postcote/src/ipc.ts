@@ -3,6 +3,7 @@
 
 import type { MailPolicy } from '@postcote/auth';
 import type { LoginRequest } from '@postcote/wire';
+import type { IndexAction } from './control/index-inquiry.ts';
 import type { DeliveryTask } from './local/delivery-task.ts';
 import type { WorkerSettings } from './worker/settings.ts';
 
@@ -137,6 +138,7 @@ export type SupervisorToWorker =
       readonly remoteAddress: string;
     }
   | { readonly type: 'connection'; readonly kind: 'deliver'; readonly task: DeliveryTask }
+  | { readonly type: 'connection'; readonly kind: 'index'; readonly action: IndexAction }
   /** A sleeping session comes back, with what its client has said meanwhile. */
   | {
       readonly type: 'connection';

@@ -199,15 +199,15 @@ export class MaildirFolder {
       done !== undefined &&
       done.uidNext === this.uidNext &&
       done.messages === this.records.length &&
-      done.ino === index?.textInode()
+      done.id === index?.textId()
     );
   }
 
   /** They are now. */
   noteIndexed(): void {
-    const ino = this.context.index?.textInode();
-    if (ino === undefined) return;
-    this.#indexed = { uidNext: this.uidNext, messages: this.records.length, ino };
+    const id = this.context.index?.textId();
+    if (id === undefined) return;
+    this.#indexed = { uidNext: this.uidNext, messages: this.records.length, id };
   }
 
   /** Writes down what the next process can go on with. */

@@ -1,8 +1,20 @@
 // Where one user's index lies: a folder of its own, outside the Maildir, for that user alone. Everything in it can be thrown
 // away at any time. Whatever goes wrong here is told once, and the store goes on without an index.
 
-import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Log } from '@postcote/wire';
+import { createFile } from './disk.ts';
 import { errorCode } from './errors.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -61,15 +73,31 @@ export class IndexFolder {
   }
 
   /** Tells one index of texts from the one that was made in its place; undefined when there is none. */
-  textInode(): string | undefined {
-    return this.keyOf(this.texts);
+  textId(): string | undefined {
+    try {
+      return existsSync(this.texts) ? readFileSync(`${this.path}/text.id`, 'latin1') : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A new index of texts begins: an empty file for nobody else to read. */
+  beginTexts(): void {
+    this.forgetTexts();
+    writeFileSync(`${this.path}/text.id`, randomBytes(16).toString('hex'), { mode: 0o600 });
+    closeSync(createFile(this.texts, 0o600));
+  }
+
+  forgetTexts(): void {
+    for (const name of ['text.id', 'text.db', 'text.db-wal', 'text.db-shm'])
+      this.remove(`${this.path}/${name}`);
   }
 
   /** All folders were gone through less than a day ago, for the index of texts there is. */
   walkedLately(nowMs: number): boolean {
     try {
       const path = `${this.path}/walked`;
-      return statSync(path).mtimeMs > nowMs - DAY_MS && readFileSync(path, 'latin1') === this.textInode();
+      return statSync(path).mtimeMs > nowMs - DAY_MS && readFileSync(path, 'latin1') === this.textId();
     } catch {
       return false;
     }
@@ -77,9 +105,9 @@ export class IndexFolder {
 
   noteWalked(): void {
     const path = `${this.path}/walked`;
-    const ino = this.textInode();
+    const id = this.textId();
     try {
-      if (ino !== undefined) writeFileSync(path, ino, { mode: 0o600 });
+      if (id !== undefined) writeFileSync(path, id, { mode: 0o600 });
     } catch (error) {
       this.complain(path, error);
     }

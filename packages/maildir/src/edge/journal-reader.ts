@@ -18,7 +18,7 @@ export interface IndexedTexts {
   readonly uidNext: number;
   readonly messages: number;
   /** Of the index of texts. */
-  readonly ino: string;
+  readonly id: string;
 }
 
 /** How far the folder's own files were read when nothing was left to write. */

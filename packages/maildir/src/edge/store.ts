@@ -103,6 +103,8 @@ export interface MaildirStore extends MailStore {
   readonly indexing: boolean;
   /** How far the index of texts is. */
   indexStatus(): Promise<readonly FolderIndexStatus[]>;
+  /** Where the index is, and what its texts take on disk. */
+  indexPlace(): Promise<{ readonly path: string | undefined; readonly octets: number }>;
   /** Throws the index of texts away and makes it anew, at once. */
   rebuildIndex(progress: (name: MailboxName, done: number, all: number) => void): Promise<void>;
 }
@@ -334,11 +336,14 @@ class Store implements MaildirStore, FolderOwner {
     return rows;
   }
 
-  async rebuildIndex(progress: (name: MailboxName, done: number, all: number) => void): Promise<void> {
+  async indexPlace(): Promise<{ readonly path: string | undefined; readonly octets: number }> {
     const { index, texts } = this.#context;
-    if (!index) throw new MailboxError('unavailable', 'there is no index');
-    texts?.renew();
-    await this.#indexer?.finish(progress);
+    return { path: index?.path, octets: (await texts?.size()) ?? 0 };
+  }
+
+  async rebuildIndex(progress: (name: MailboxName, done: number, all: number) => void): Promise<void> {
+    if (!this.#indexer) throw new MailboxError('unavailable', 'there is no index of texts');
+    await this.#indexer.rebuild(progress);
   }
 
   #indexerHost(): IndexerHost {

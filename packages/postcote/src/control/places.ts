@@ -4,6 +4,8 @@
 export const ADMIN_SOCKET = 'run/control.sock';
 /** Everybody's. */
 export const PUBLIC_SOCKET = 'run/public.sock';
+/** Root's, straight to the supervisor: about a user's index. */
+export const INDEX_SOCKET = 'run/index.sock';
 export const MAILDROP = 'maildrop';
 /** The supervisor's process id, for signals. */
 export const PID_FILE = 'run/postcote.pid';

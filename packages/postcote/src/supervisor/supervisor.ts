@@ -14,7 +14,7 @@ import type {
   SupervisorToAuthenticator,
   SupervisorToFront,
 } from '../ipc.ts';
-import { PID_FILE } from '../control/places.ts';
+import { INDEX_SOCKET, PID_FILE } from '../control/places.ts';
 import type { OpenedLog } from '../log/open-log.ts';
 import { RefusedConfiguration, type ServerPlan, formatListeners, planServer } from '../plan.ts';
 import type { ServeOptions } from '../commands/serve-options.ts';
@@ -23,6 +23,7 @@ import { Child, FIRST_PASSED_FD } from './child.ts';
 import { type DataFolder, openDataFolder } from './data-folder.ts';
 import { admitDelivery } from './delivery-door.ts';
 import { DeliveryTasks } from './delivery-tasks.ts';
+import { admitInquiry } from './index-door.ts';
 import { IndexFolders } from './index-folders.ts';
 import { KeepRunning } from './keep-running.ts';
 import { type Accounts, type Identity, openAccounts } from './accounts.ts';
@@ -63,6 +64,7 @@ export class Supervisor {
   #front: KeepRunning<Front> | undefined;
   #authenticator: KeepRunning<AuthenticatorProcess> | undefined;
   #deliveryDoor: Server | undefined;
+  #indexDoor: Server | undefined;
   #stopping = false;
   #announced = false;
   readonly #readyParts = new Set<Part>();
@@ -184,6 +186,7 @@ export class Supervisor {
       clearTimeout(kill);
     }
     this.#deliveryDoor?.close();
+    this.#indexDoor?.close();
     await this.#workers.stop(WORKER_PATIENCE);
     await this.#authenticator?.stop('SIGKILL', 1_000);
     for (const socket of this.#sockets) socket.close();
@@ -216,6 +219,14 @@ export class Supervisor {
       }),
     );
     this.#deliveryDoor.listen({ fd: deliver.fd });
+    this.#indexDoor = createServer((socket) =>
+      admitInquiry(socket, {
+        findAccount: (user) => this.#accounts.find(user),
+        workers: () => this.#workers,
+        log: this.#log,
+      }),
+    );
+    this.#indexDoor.listen({ fd: this.#bindAs(join(dataDirectory, INDEX_SOCKET), 0o600, undefined).fd });
     this.#authenticator = new KeepRunning(
       (onExit) => this.#startAuthenticator(auth.fd, onExit),
       (reason, pause) =>

@@ -21,9 +21,11 @@ import {
 import { type DrivenSocket, driveSocket, systemClock } from '@postcote/wire/edge';
 import type { DeliveryReady } from '../delivery/protocol.ts';
 import { DeliveryReceiver } from '../delivery/receive.ts';
+import type { IndexAction } from '../control/index-inquiry.ts';
 import type { Account, SleepingSession, SupervisorToWorker } from '../ipc.ts';
 import type { DeliveryTask } from '../local/delivery-task.ts';
 import { type LocalDeliveryPorts, beginLocalDelivery } from '../local/local-delivery.ts';
+import { answerInquiry } from './index-inquiry.ts';
 import { readImapHandOff, readPopHandOff } from './hand-off.ts';
 import { putToSleep } from './put-to-sleep.ts';
 import type { WorkerSettings } from './settings.ts';
@@ -61,6 +63,7 @@ export class UserWorker {
   readonly #options: UserWorkerOptions;
   readonly #sessions = new Map<ProtocolSession, Served>();
   readonly #deliveries = new Set<Socket>();
+  readonly #inquiries = new Set<Socket>();
   #store: MaildirStore | undefined;
   /** Maildirs that mail goes to, beside the one that is read, by their paths. */
   readonly #deliveryStores = new Map<string, MaildirStore>();
@@ -92,6 +95,7 @@ export class UserWorker {
     socket.on('error', () => socket.destroy());
     this.#lastInput = performance.now();
     if (connection.kind === 'deliver') this.#acceptDelivery(connection.task, socket);
+    else if (connection.kind === 'index') this.#answerInquiry(connection.action, socket);
     else if (connection.kind === 'wake') this.#wake(connection, socket);
     else this.#acceptSession(connection, socket);
     this.#sleepWhenQuiet();
@@ -114,6 +118,7 @@ export class UserWorker {
     clearTimeout(this.#idle);
     this.endSessions();
     for (const socket of this.#deliveries) socket.end();
+    for (const socket of this.#inquiries) socket.destroy();
     this.#restIfEmpty();
   }
 
@@ -331,6 +336,17 @@ export class UserWorker {
     socket.write(formatFrame({ ready: true } satisfies DeliveryReady));
   }
 
+  #answerInquiry(action: IndexAction, socket: Socket): void {
+    this.#inquiries.add(socket);
+    socket.on('close', () => {
+      this.#inquiries.delete(socket);
+      this.#restIfEmpty();
+    });
+    // Nothing more is said there; reading on hears that the asker left.
+    socket.resume();
+    void answerInquiry(() => this.#openStore(), action, socket);
+  }
+
   #openStore(): MaildirStore {
     const { mail } = this.#options.settings;
     this.#store ??= openMaildirStore({
@@ -384,7 +400,7 @@ export class UserWorker {
   }
 
   #restIfEmpty(): void {
-    if (this.#sessions.size > 0 || this.#deliveries.size > 0) return;
+    if (this.#sessions.size > 0 || this.#deliveries.size > 0 || this.#inquiries.size > 0) return;
     if (this.#whenEmpty !== undefined) {
       this.#whenEmpty();
       return;

@@ -41,6 +41,7 @@ export class Indexer {
   readonly #wanted = new Set<MailboxName>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
   #walk: 'no' | 'begun' = 'no';
   #stopped = false;
 
@@ -67,9 +68,18 @@ export class Indexer {
     this.#timer.unref();
   }
 
-  /** Until nothing is left to do, without pauses: for whoever waits for it. */
-  async finish(progress: (name: MailboxName, done: number, all: number) => void): Promise<void> {
-    for (const name of this.#options.host.names()) await this.#fill(name, { pause: false, progress });
+  /** All anew, without pauses: for whoever waits for it. */
+  async rebuild(progress: (name: MailboxName, done: number, all: number) => void): Promise<void> {
+    await this.#alone(async () => this.#options.texts.renew());
+    for (const name of this.#options.host.names())
+      await this.#alone(() => this.#fill(name, { pause: false, progress }));
+  }
+
+  /** One at a time: what is missing is found out first and added then. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work, work);
+    this.#last = result.catch(() => {});
+    return result;
   }
 
   async stop(): Promise<void> {
@@ -92,7 +102,7 @@ export class Indexer {
       }
       this.#wanted.delete(name);
       try {
-        await this.#fill(name, { pause: true });
+        await this.#alone(() => this.#fill(name, { pause: true }));
       } catch (error) {
         const gone = error instanceof MailboxError && error.code === 'nonexistent';
         if (!gone) this.#options.host.warn(`${name} not indexed: ${String(error)}`);

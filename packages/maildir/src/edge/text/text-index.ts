@@ -5,8 +5,7 @@
 import type Database from 'better-sqlite3';
 import type { TextScope, TextVerdicts } from '@postcote/mailbox';
 import { holds, isSearchable, trigramQuery, type MessageTexts } from '../../message-texts.ts';
-import { closeSync, existsSync } from 'node:fs';
-import { createFile, yieldTurn } from '../disk.ts';
+import { yieldTurn } from '../disk.ts';
 import { errorCode } from '../errors.ts';
 import type { IndexFolder } from '../index-folder.ts';
 import { StaleDatabase, TextDatabase, type BoxIdentity, type TextBlock } from './text-database.ts';
@@ -141,7 +140,7 @@ export class TextIndex {
   /** Throws all away. */
   renew(): void {
     this.close();
-    for (const suffix of ['', '-wal', '-shm']) this.#folder.remove(this.#path + suffix);
+    this.#folder.forgetTexts();
   }
 
   close(): void {
@@ -201,9 +200,8 @@ export class TextIndex {
     return this.#database;
   }
 
-  /** For nobody else to read, whatever the umask; SQLite's other files follow this one. */
   #connect(open: typeof Database): TextDatabase {
-    if (!existsSync(this.#path)) closeSync(createFile(this.#path, 0o600));
+    if (this.#folder.textId() === undefined) this.#folder.beginTexts();
     return new TextDatabase(open, this.#path);
   }
 
@@ -233,6 +231,7 @@ export class TextIndex {
       stale ||
       code.startsWith('SQLITE_CORRUPT') ||
       code.startsWith('SQLITE_NOTADB') ||
+      code.startsWith('SQLITE_CONSTRAINT') ||
       code === 'SQLITE_ERROR';
     const unpacked = code.startsWith('ZSTD_') || code.startsWith('ERR_ZSTD');
     this.#guardedRollBack();

@@ -288,7 +288,7 @@ describe('the index of texts', () => {
     await append('Subject: one\r\n\r\nword');
     const mailbox = await store.open('INBOX');
     expect(await mailbox.searchText?.('text', 'word')).toBeUndefined();
-    await expect(rebuild()).rejects.toThrow('no index');
+    await expect(rebuild()).rejects.toThrow('no index of texts');
     expect(existsSync(`${options.index}/text.db`)).toBe(false);
   });
 });
