@@ -23,6 +23,10 @@ const OURS = '10.77.0.10';
 const REAL = '10.77.0.20';
 const SINK = '10.77.0.40';
 const SILENT = '10.77.0.50';
+/** From where one service of ours sends. */
+const OTHER = '10.77.0.11';
+const OURS6 = 'fd00:77::10';
+const SIX = 'fd00:77::66';
 const odd = (n: number): string => `10.77.1.${n}`;
 const PORTS = { smtp: 25, submission: 587, smtps: 465, imap: 143, imaps: 993, pop3: 110, pop3s: 995 };
 const missing = hostsMissing();
@@ -90,6 +94,11 @@ describe.skipIf(missing !== undefined)(
           ],
         },
         'servfail.test': { fault: 'servfail' },
+        // One exchange with addresses of both families, of which only the one of IPv6 answers.
+        'both.test': { mx: [[10, 'mx.both.test']] },
+        'mx.both.test': { a: [odd(40)], aaaa: [SIX] },
+        'bound.test': { mx: [[10, 'mx.bound.test']] },
+        'mx.bound.test': { a: [odd(39)] },
       };
     }
 
@@ -105,11 +114,11 @@ describe.skipIf(missing !== undefined)(
       ourCertificate = files('mx.us.test');
       realCertificate = files('mx.real.test');
       network = new TestNetwork();
-      us = await network.host('us', [OURS], zone());
+      us = await network.host('us', [OURS, OTHER, OURS6], zone());
       them = await network.host('real', [REAL], zone());
       crowd = await network.host(
         'odd',
-        [SINK, SILENT, ...Array.from({ length: 40 }, (_, i) => odd(i + 1))],
+        [SINK, SILENT, SIX, ...Array.from({ length: 40 }, (_, i) => odd(i + 1))],
         {},
       );
       // A host that is there and answers nobody: its packets back are thrown away.
@@ -145,7 +154,10 @@ describe.skipIf(missing !== undefined)(
       const policy = path.join(folder, 'policy');
       fs.writeFileSync(policy, 'sink.test none\n');
       const transports = path.join(folder, 'transports');
-      fs.writeFileSync(transports, 'silent.test impatient:\nbackup.test impatient:\n.odd.test impatient:\n');
+      fs.writeFileSync(
+        transports,
+        'silent.test impatient:\nbackup.test impatient:\n.odd.test impatient:\nbound.test bound:\n',
+      );
       config = writeConfig(folder, {
         ports: PORTS,
         certificate: ourCertificate,
@@ -153,6 +165,7 @@ describe.skipIf(missing !== undefined)(
         extraMain: [
           'myhostname = mx.us.test',
           'mydestination = us.test',
+          'inet_protocols = all',
           'mynetworks = 127.0.0.0/8',
           'inet_interfaces = all',
           'smtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination',
@@ -165,6 +178,8 @@ describe.skipIf(missing !== undefined)(
         extraMaster: [
           `${OURS}:25 inet n - n - - smtpd`,
           // For hosts that fall silent: the others have Postfix's own patience.
+          'bound unix - - n - - smtp',
+          `  -o smtp_bind_address=${OTHER}`,
           'impatient unix - - n - - smtp',
           ...['connect', 'helo', 'starttls', 'mail', 'rcpt', 'data_init', 'data_xfer', 'data_done'].map(
             (phase) => `  -o smtp_${phase}_timeout=2s`,
@@ -402,6 +417,16 @@ describe.skipIf(missing !== undefined)(
       await returns(await send('a@mirror.odd.test'), /loops back to myself/, '5.4.6');
     });
 
+    it('a host that goes away at STARTTLS: it waits', async () => {
+      const address = await misbehaving('starttls', {
+        certificate: ourCertificate,
+        at: { STARTTLS: 'drop' },
+      });
+      const reason = /dsn=4\.4\.2, status=deferred \(lost connection .* performing the STARTTLS handshake\)/;
+      await waits(await send('a@starttls.odd.test'), reason);
+      expect((await crowd.served(address)).taken).toEqual([]);
+    });
+
     it('a STARTTLS handshake that breaks ends in the clear where that is allowed', async () => {
       const address = await misbehaving('handshake', {
         certificate: ourCertificate,
@@ -409,6 +434,18 @@ describe.skipIf(missing !== undefined)(
       });
       await arrives(await send('a@handshake.odd.test'), /status=sent/);
       expect((await crowd.served(address)).connections).toBe(2);
+    });
+
+    it('speaks IPv6, and goes from one address of a host to the other', async () => {
+      await crowd.serve(SIX);
+      await arrives(await send('a@both.test'), /relay=mx\.both\.test\[fd00:77::66\]:25, .*status=sent/);
+      expect((await crowd.served(SIX)).peers).toEqual([OURS6]);
+    });
+
+    it('sends from smtp_bind_address', async () => {
+      await crowd.serve(odd(39));
+      await arrives(await send('a@bound.test'), /status=sent/);
+      expect((await crowd.served(odd(39))).peers).toEqual([OTHER]);
     });
 
     it('smtp-sink takes two hundred', async () => {

@@ -21,6 +21,7 @@ export interface MxState {
   readonly taken: readonly TakenMail[];
   readonly lines: readonly string[];
   readonly connections: number;
+  readonly peers: readonly string[];
 }
 
 export type Call =
@@ -56,12 +57,8 @@ async function run(call: Call): Promise<unknown> {
       return undefined;
     }
     case 'state': {
-      const server = servers.get(call.address);
-      return {
-        taken: server?.taken ?? [],
-        lines: server?.lines ?? [],
-        connections: server?.connections ?? 0,
-      };
+      const { taken = [], lines = [], connections = 0, peers = [] } = servers.get(call.address) ?? {};
+      return { taken, lines, connections, peers } satisfies MxState;
     }
     case 'send':
       return await send(call);

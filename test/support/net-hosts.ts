@@ -42,7 +42,7 @@ export class TestNetwork {
     ip('-n', this.#wire, 'link', 'set', 'br0', 'up');
   }
 
-  /** `addresses` without a prefix length; they are in one /16. The zone is what its resolver on 127.0.0.1 knows. */
+  /** `addresses` without a prefix length; those of IPv4 are in one /16, those of IPv6 in one /64. The zone is what its resolver on 127.0.0.1 knows. */
   async host(name: string, addresses: readonly string[], zone: Zone): Promise<NetHost> {
     const namespace = `${this.#prefix}${name}`;
     ip('netns', 'add', namespace);
@@ -51,7 +51,11 @@ export class TestNetwork {
     ip('-n', this.#wire, 'link', 'set', far, 'master', 'br0', 'up');
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
     ip('-n', namespace, 'link', 'set', 'eth0', 'up');
-    for (const address of addresses) ip('-n', namespace, 'addr', 'add', `${address}/16`, 'dev', 'eth0');
+    for (const address of addresses) {
+      // Without waiting for another host that might have the same IPv6 address.
+      const how = address.includes(':') ? [`${address}/64`, 'nodad'] : [`${address}/16`];
+      ip('-n', namespace, 'addr', 'add', ...how, 'dev', 'eth0');
+    }
     // As in a namespace that a system has booted: ten datagrams, the kernel's default, are too few for postlogd.
     const queue = 'echo 512 > /proc/sys/net/unix/max_dgram_qlen';
     ip('netns', 'exec', namespace, 'sh', '-c', queue);

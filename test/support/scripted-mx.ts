@@ -32,6 +32,8 @@ export class ScriptedMx {
   /** Every line of every session, bodies left out. */
   readonly lines: string[] = [];
   connections = 0;
+  /** Addresses that connections came from. */
+  readonly peers: string[] = [];
   behaviour: Behaviour = {};
 
   static async start(address: string, port: number, behaviour: Behaviour = {}): Promise<ScriptedMx> {
@@ -52,6 +54,7 @@ export class ScriptedMx {
 
   #serve(plain: net.Socket): void {
     this.connections++;
+    this.peers.push(plain.remoteAddress ?? '');
     const { at = {}, keywords = [], certificate, lmtp = false, slowness = 0 } = this.behaviour;
     let socket = plain;
     let buffer = '';

@@ -84,9 +84,9 @@ function leadsToAnchor(
   let current = own;
   for (let depth = 0; depth <= MAX_DEPTH; depth++) {
     if (!isInDate(current, now)) return false;
-    if (keys.some((key) => isSignedBy(current, key))) return true;
+    if (keys.some((key) => isSignedBy(current, () => key))) return true;
     const at = candidates.findIndex(
-      (candidate) => current.checkIssued(candidate) && isSignedBy(current, candidate.publicKey),
+      (candidate) => current.checkIssued(candidate) && isSignedBy(current, () => candidate.publicKey),
     );
     const [issuer] = at === -1 ? [] : candidates.splice(at, 1);
     if (issuer === undefined) return false;
@@ -122,9 +122,10 @@ function pathLength(der: Buffer): number | undefined {
   return match?.[1]?.charCodeAt(0);
 }
 
-function isSignedBy(certificate: X509Certificate, key: KeyObject): boolean {
+/** A key of a kind that OpenSSL does not know signs nothing: even asking for it throws. */
+function isSignedBy(certificate: X509Certificate, key: () => KeyObject): boolean {
   try {
-    return certificate.verify(key);
+    return certificate.verify(key());
   } catch {
     return false;
   }

@@ -202,7 +202,13 @@ class SocketHost implements ClientHost {
         clearTimeout(timer);
         this.#socket = secured;
         if (this.#session !== undefined) this.#listen();
-        resolve(describeClientTls(secured, policy));
+        // What a stranger shows as his certificate must not end more than his own connection.
+        try {
+          resolve(describeClientTls(secured, policy));
+        } catch (error) {
+          this.destroy();
+          resolve(`certificate cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+        }
       });
     });
   }
