@@ -75,7 +75,7 @@ describe('APPEND', () => {
     ],
     [
       `APPEND INBOX ${literal('a: b\r\n\r\n')} (\\Seen)`,
-      'BAD Error in IMAP command APPEND: Missing message size.',
+      'BAD Error in IMAP command APPEND: Invalid arguments.',
     ],
     [
       'APPEND INBOX (\\Seen) UTF8 (~{3+}\r\nabc)',
