@@ -4,6 +4,7 @@
 export const CAPABILITIES: readonly string[] = [
   'IMAP4rev1',
   'SASL-IR',
+  'LOGIN-REFERRALS',
   'ID',
   'ENABLE',
   'IDLE',
@@ -21,6 +22,8 @@ export const CAPABILITIES: readonly string[] = [
   'UIDPLUS',
   'LIST-EXTENDED',
   'I18NLEVEL=1',
+  'CONDSTORE',
+  'QRESYNC',
   'ESEARCH',
   'ESORT',
   'SEARCHRES',
@@ -35,13 +38,27 @@ export const CAPABILITIES: readonly string[] = [
   'STATUS=SIZE',
   'SAVEDATE',
   'LITERAL+',
+  'METADATA',
   'SPECIAL-USE',
+  'CREATE-SPECIAL-USE',
   'OBJECTID',
   'REPLACE',
   'APPENDLIMIT=4294967295',
 ];
 
+/**
+ * DOVECOT: imap_capability: empty, a list in place of ours, or `+` and words to add. A word of the list that we do not
+ * have would be a lie, but it is the administrator's.
+ */
+export function withSetting(words: readonly string[], setting: string): string {
+  const own = setting.trim();
+  if (own === '') return words.join(' ');
+  return own.startsWith('+') ? [...words, own.slice(1).trim()].join(' ') : own;
+}
+
 export interface LoginOffer {
+  /** DOVECOT: imap_capability. */
+  readonly setting?: string;
   readonly startTls: boolean;
   /** A password may be sent now. */
   readonly passwords: boolean;
@@ -50,7 +67,8 @@ export interface LoginOffer {
 
 /** Before login (RFC 3501 §7.2.1: STARTTLS and LOGINDISABLED belong there). */
 export function loginCapabilities(offer: LoginOffer): string {
-  const words = ['IMAP4rev1', 'SASL-IR', 'ID', 'ENABLE', 'IDLE', 'LITERAL+'];
+  const known = ['IMAP4rev1', 'SASL-IR', 'LOGIN-REFERRALS', 'ID', 'ENABLE', 'IDLE', 'LITERAL+'];
+  const words = [withSetting(known, offer.setting ?? '')];
   if (offer.startTls) words.push('STARTTLS');
   if (offer.passwords) words.push(...offer.mechanisms.map((name) => `AUTH=${name}`));
   else words.push('LOGINDISABLED');

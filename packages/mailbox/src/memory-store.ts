@@ -6,11 +6,14 @@ import { parseMessageStructure, type MessageStructure } from '@postcote/mime';
 import type { MessageWriter } from '@postcote/wire';
 import { MemoryFolder, type MemoryMessage } from './memory-folder.ts';
 import { canonicalName, checkName, compareNames, INBOX, parentNames } from './names.ts';
+import { checkAnnotations } from './annotations.ts';
 import { storableFlags } from './flags.ts';
 import {
   MailboxError,
+  type Annotations,
   type AppendOptions,
   type AppendResult,
+  type CreateOptions,
   type Mailbox,
   type MailboxEntry,
   type MailboxName,
@@ -80,7 +83,9 @@ class Store implements MemoryStore, MemoryWorld {
   /** Undefined value: a name that only holds children. */
   readonly #folders = new Map<MailboxName, MemoryFolder | undefined>();
   readonly #subscriptions = new Set<MailboxName>();
-  readonly #specialUse: ReadonlyMap<MailboxName, string>;
+  readonly #specialUse: Map<MailboxName, string>;
+  /** By the mailbox's guid; '' for the account. */
+  readonly #annotations = new Map<string, Map<string, Buffer>>();
   readonly #failures = new Map<string, MailboxError>();
   readonly #quota: number;
   #nextUidValidity: number;
@@ -90,7 +95,7 @@ class Store implements MemoryStore, MemoryWorld {
     this.maxKeywords = options.maxKeywords ?? 26;
     this.now = options.now ?? logicalClock();
     this.parseStructure = options.parseStructure ?? parseMessageStructure;
-    this.#specialUse = options.specialUse ?? new Map();
+    this.#specialUse = new Map(options.specialUse);
     this.#quota = options.quota ?? Infinity;
     this.#nextUidValidity = options.firstUidValidity ?? 1_700_000_000;
     this.#make(INBOX);
@@ -158,11 +163,27 @@ class Store implements MemoryStore, MemoryWorld {
     this.#subscriptions.delete(canonicalName(name));
   }
 
-  async create(name: MailboxName): Promise<void> {
+  async create(name: MailboxName, options: CreateOptions = {}): Promise<void> {
     this.maybeFail('create');
     const clean = checkName(name);
     if (this.#folders.get(clean)) throw new MailboxError('alreadyExists', clean);
     this.#make(clean);
+    if (options.specialUse !== undefined) this.#specialUse.set(clean, options.specialUse);
+  }
+
+  async readAnnotations(name: MailboxName | ''): Promise<Annotations> {
+    return new Map(this.#annotations.get(name === '' ? '' : this.folder(name).guid));
+  }
+
+  async writeAnnotations(name: MailboxName | '', changes: ReadonlyMap<string, Buffer | null>): Promise<void> {
+    const key = name === '' ? '' : this.folder(name).guid;
+    const next = new Map(this.#annotations.get(key));
+    for (const [entry, value] of changes) {
+      if (value === null) next.delete(entry);
+      else next.set(entry, Buffer.from(value));
+    }
+    checkAnnotations(next);
+    this.#annotations.set(key, next);
   }
 
   async delete(name: MailboxName): Promise<void> {
@@ -191,6 +212,8 @@ class Store implements MemoryStore, MemoryWorld {
       this.#folders.delete(name);
       const moved = target + name.slice(source.length);
       this.#folders.set(moved, folder);
+      const use = this.#specialUse.get(name);
+      if (use !== undefined) this.#specialUse.set(moved, use);
       if (folder) folder.name = moved;
     }
     for (const parent of parentNames(target))

@@ -222,17 +222,29 @@ export interface Mailbox {
   close(): Promise<void>;
 }
 
+export interface CreateOptions {
+  readonly specialUse?: string;
+}
+
+/** Small values by entry name: `/private/comment`, in lower case (RFC 5464). */
+export type Annotations = ReadonlyMap<string, Buffer>;
+
 /** One user's mail. */
 export interface MailStore {
   /** All mailboxes and all subscribed names, INBOX first, then by name. */
   list(): Promise<readonly MailboxEntry[]>;
   subscribe(name: MailboxName): Promise<void>;
   unsubscribe(name: MailboxName): Promise<void>;
-  create(name: MailboxName): Promise<void>;
+  /** `specialUse`: attributes of RFC 6154 that the new mailbox is to have (CREATE-SPECIAL-USE). */
+  create(name: MailboxName, options?: CreateOptions): Promise<void>;
   delete(name: MailboxName): Promise<void>;
   /** Renames with all children. Renaming INBOX is `cannot`. */
   rename(from: MailboxName, to: MailboxName): Promise<void>;
   status(name: MailboxName): Promise<MailboxStatus>;
+  /** All annotations of a mailbox, or with '' of the account. They stay with the mailbox through renames. */
+  readAnnotations?(name: MailboxName | ''): Promise<Annotations>;
+  /** Null removes. `limit` when it is too much, and then nothing is changed. */
+  writeAnnotations?(name: MailboxName | '', changes: ReadonlyMap<string, Buffer | null>): Promise<void>;
   open(name: MailboxName): Promise<Mailbox>;
   /** Writes a message (with CRLF lines) into a mailbox; `nonexistent` before any octet is taken. */
   beginAppend(name: MailboxName, options: AppendOptions): Promise<MessageWriter<AppendResult>>;

@@ -16,9 +16,9 @@ export interface MailboxView {
   readonly uidValidity: number;
   /** Ascending. Never mutated. */
   readonly uids: Uint32Array;
-  /** Changes up to this modseq have been told, except expunges when `holding`. */
+  /** Changes up to this modseq have been told, except what is owed when `holding`. */
   readonly modseq: number;
-  /** Some of `uids` are gone but their EXPUNGE is still owed. */
+  /** Something is known and not told yet: an EXPUNGE or EXISTS is owed. */
   readonly holding: boolean;
 }
 
@@ -54,6 +54,8 @@ export function openView(mailbox: Viewed): MailboxView {
 export interface DiffOptions {
   /** Where EXPUNGE may not be sent (RFC 3501 §5.5, §7.4.1): keep the gone messages in the view. */
   readonly holdExpunges?: boolean;
+  /** Messages that are new to the view stay out of it for now. */
+  readonly holdNew?: boolean;
 }
 
 const NOTHING = { expunged: [], vanished: [], exists: undefined, changed: [], reset: false } as const;
@@ -95,7 +97,8 @@ export function diffView(view: MailboxView, mailbox: Viewed, options: DiffOption
     }
   }
   const known = kept;
-  for (; j < records.length; j++) uids[kept++] = (records[j] as MessageRecord).uid;
+  if (options.holdNew === true) held ||= j < records.length;
+  else for (; j < records.length; j++) uids[kept++] = (records[j] as MessageRecord).uid;
   return {
     expunged: goneSeqs.reverse(),
     vanished,

@@ -296,8 +296,9 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
     mail: {
       root: mailLocation.path,
       layout: layoutOf(mailLocation, dovecot, problems),
-      specialUse: dovecot.specialMailboxes.flatMap(({ name, uses }) =>
-        uses[0] === undefined ? [] : [[name, uses[0]] as const],
+      specialUse: specialUseOf(dovecot),
+      automatic: dovecot.specialMailboxes.flatMap(({ name, auto }) =>
+        auto === 'no' ? [] : [{ name, subscribe: auto === 'subscribe' }],
       ),
       index: mailLocation.indexPath ?? '',
       texts: dovecot.textIndex,
@@ -308,6 +309,11 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
       idleNotifyInterval: imap.idleNotifyInterval * 1000,
       hibernateTimeout: (imap.hibernateTimeout ?? DEFAULT_HIBERNATE_TIMEOUT) * 1000,
       maxLineLength: imap.maxLineLength,
+      capability: imap.capability,
+      idSend: imap.idSend,
+      idLog: imap.idLog,
+      clientWorkarounds: imap.clientWorkarounds,
+      ...(imap.logoutFormat === undefined ? {} : { logoutFormat: imap.logoutFormat }),
       maxUserIpConnections: imap.mailMaxUseripConnections,
     },
     pop3: {
@@ -328,6 +334,23 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
 
 /** Seconds. DOVECOT: its default is not to; there a process costs a few megabytes, here a worker is a runtime. */
 const DEFAULT_HIBERNATE_TIMEOUT = 30;
+
+/** As Debian's 15-mailboxes.conf has them, and one for archives: where dovecot.conf names no use of any mailbox. */
+const USUAL_MAILBOXES: readonly (readonly [name: string, use: string])[] = [
+  ['Drafts', '\\Drafts'],
+  ['Junk', '\\Junk'],
+  ['Trash', '\\Trash'],
+  ['Sent', '\\Sent'],
+  ['Sent Messages', '\\Sent'],
+  ['Archive', '\\Archive'],
+];
+
+function specialUseOf({ specialMailboxes }: DovecotSettings): WorkerSettings['mail']['specialUse'] {
+  const named = specialMailboxes.flatMap(({ name, uses }) =>
+    uses.length === 0 ? [] : [[name, uses.join(' ')] as const],
+  );
+  return named.length === 0 ? USUAL_MAILBOXES : named;
+}
 
 function layoutOf(
   location: MailLocation,

@@ -78,6 +78,7 @@ export interface ImapSettings extends ProtocolSettings {
   readonly hibernateTimeout: number | undefined;
   readonly maxLineLength: number;
   readonly idSend: string;
+  readonly idLog: string;
 }
 
 export interface AuthSettings {

@@ -148,6 +148,7 @@ function readImap(value: Value, saysHibernate: boolean): ImapSettings {
       ? (parseDovecotTime(value('imap_hibernate_timeout', 'imap')) ?? undefined)
       : undefined,
     idSend: value('imap_id_send', 'imap'),
+    idLog: value('imap_id_log', 'imap'),
   };
 }
 

@@ -12,7 +12,8 @@ import { splitWords } from './values.ts';
 
 export const honouredDovecotSettings: ReadonlySet<string> = new Set(
   `auth_failure_delay auth_mechanisms auth_username_format base_dir disable_plaintext_auth dovecot_config_version
-  dovecot_storage_version first_valid_uid imap_hibernate_timeout imap_idle_notify_interval imap_max_line_length last_valid_uid listen
+  dovecot_storage_version first_valid_uid imap_capability imap_client_workarounds
+  imap_hibernate_timeout imap_id_log imap_id_send imap_idle_notify_interval imap_logout_format imap_max_line_length last_valid_uid listen
   login_greeting mail_control_path mail_driver mail_inbox_path mail_index_path mail_location mail_max_lock_timeout
   mail_max_userip_connections mail_path mailbox_list_layout pop3_client_workarounds pop3_deleted_flag pop3_enable_last
   pop3_lock_session pop3_no_flag_updates pop3_reuse_xuidl pop3_uidl_duplicates pop3_uidl_format

@@ -61,7 +61,23 @@ export type Command =
       readonly condstore: boolean;
       readonly qresync?: QresyncParameters;
     }
-  | { readonly kind: 'create' | 'delete' | 'subscribe' | 'unsubscribe'; readonly mailbox: string }
+  /** `uses`: RFC 6154 §3. */
+  | { readonly kind: 'create'; readonly mailbox: string; readonly uses: readonly string[] }
+  | { readonly kind: 'delete' | 'subscribe' | 'unsubscribe'; readonly mailbox: string }
+  | {
+      readonly kind: 'getMetadata';
+      readonly mailbox: string;
+      /** In lower case. */
+      readonly entries: readonly string[];
+      readonly depth: 0 | 1 | 'infinity';
+      readonly maxSize?: number;
+    }
+  | {
+      readonly kind: 'setMetadata';
+      readonly mailbox: string;
+      /** Null removes. */
+      readonly values: ReadonlyMap<string, Buffer | null>;
+    }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | ListCommand
   | { readonly kind: 'lsub'; readonly reference: string; readonly pattern: string }

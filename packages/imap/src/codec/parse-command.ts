@@ -3,7 +3,9 @@
 import type { Arg } from './arg.ts';
 import { type Command, type Parsed, parsed } from './command.ts';
 import { parseFetch } from './parse/fetch.ts';
+import { parseGetMetadata, parseSetMetadata } from './parse/metadata.ts';
 import {
+  parseCreate,
   parseList,
   parseLsub,
   parseNamed,
@@ -41,7 +43,9 @@ const PARSERS: ReadonlyMap<string, Parser> = new Map<string, Parser>([
   ['AUTHENTICATE', parseAuthenticate],
   ['SELECT', (args) => parseSelect(args, false)],
   ['EXAMINE', (args) => parseSelect(args, true)],
-  ['CREATE', (args) => parseNamed(args, 'create')],
+  ['CREATE', parseCreate],
+  ['GETMETADATA', parseGetMetadata],
+  ['SETMETADATA', parseSetMetadata],
   ['DELETE', (args) => parseNamed(args, 'delete')],
   ['SUBSCRIBE', (args) => parseNamed(args, 'subscribe')],
   ['UNSUBSCRIBE', (args) => parseNamed(args, 'unsubscribe')],

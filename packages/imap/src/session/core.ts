@@ -2,6 +2,7 @@
 
 import type { Mailbox, MailStore } from '@postcote/mailbox';
 import type { GatheringWriter, Log } from '@postcote/wire';
+import { CAPABILITIES, withSetting } from '../capabilities.ts';
 import type { Command, CommandKind } from '../codec/command.ts';
 import type { Status } from '../codec/response.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
@@ -18,9 +19,24 @@ export interface ImapUserSettings {
   readonly maxBadCommands: number;
   /** Octets of one message a client may append. */
   readonly maxAppend: number;
+  /** DOVECOT: imap_capability. */
+  readonly capability: string;
+  /** DOVECOT: imap_id_send. */
+  readonly idSend: string;
+  /** DOVECOT: imap_id_log. */
+  readonly idLog: string;
+  /** DOVECOT: imap_client_workarounds: `delay-newmail`; the others of its words need no switch here. */
+  readonly clientWorkarounds: readonly string[];
+  /** DOVECOT: imap_logout_format. */
+  readonly logoutFormat: string;
   /** Minutes east of UTC at a moment, for INTERNALDATE and the days of SEARCH. */
   readonly zone: (date: Date) => number;
 }
+
+/** DOVECOT's default. */
+export const DEFAULT_LOGOUT_FORMAT =
+  'in=%i out=%o deleted=%{deleted} expunged=%{expunged} trashed=%{trashed} hdr_count=%{fetch_hdr_count} ' +
+  'hdr_bytes=%{fetch_hdr_bytes} body_count=%{fetch_body_count} body_bytes=%{fetch_body_bytes}';
 
 export const DEFAULT_USER_SETTINGS: ImapUserSettings = {
   idleTimeout: 30 * 60_000,
@@ -28,6 +44,11 @@ export const DEFAULT_USER_SETTINGS: ImapUserSettings = {
   maxLineLength: 64 * 1024,
   maxBadCommands: 20,
   maxAppend: 0xffffffff,
+  capability: '',
+  idSend: 'name *',
+  idLog: '',
+  clientWorkarounds: [],
+  logoutFormat: DEFAULT_LOGOUT_FORMAT,
   zone: (date) => -date.getTimezoneOffset(),
 };
 
@@ -74,6 +95,8 @@ export class SessionCore {
     bodyOctets: 0,
   };
   clientId: Readonly<Record<string, string>>;
+  /** Writes a line about this session. */
+  logInfo: (text: string) => void = () => {};
   selected: Selected | undefined;
   /** Of the command that runs. */
   tag = '';
@@ -117,6 +140,11 @@ export class SessionCore {
     // DOVECOT: told at once for the mailbox that is selected.
     const modseq = this.selected?.mailbox.highestModseq;
     if (modseq !== undefined) this.out.text(`* OK [HIGHESTMODSEQ ${modseq}] Highest\r\n`);
+  }
+
+  /** What is announced in this session. */
+  get capabilities(): string {
+    return withSetting(CAPABILITIES, this.settings.capability);
   }
 
   beginSlice(): void {

@@ -82,10 +82,10 @@ const secure = (settings: Partial<ImapLoginSettings> = {}): Front => {
 describe('ImapLoginSession', () => {
   it('announces what is possible now', () => {
     expect(new Front().host.take()).toBe(
-      '* OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED] Dovecot ready.\r\n',
+      '* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS LOGINDISABLED] Dovecot ready.\r\n',
     );
     expect(new Front({ tls: TLS }).host.take()).toBe(
-      '* OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=PLAIN AUTH=LOGIN] Dovecot ready.\r\n',
+      '* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN AUTH=LOGIN] Dovecot ready.\r\n',
     );
     // From this machine itself passwords may come in the clear.
     expect(new Front({ remote: '192.0.2.2' }).host.take()).toContain('STARTTLS AUTH=PLAIN AUTH=LOGIN]');

@@ -11,7 +11,7 @@ import { LOGIN_CODEC_LIMITS } from '../codec/limits.ts';
 import { parseCommand } from '../codec/parse-command.ts';
 import { bad, formatContinuation, formatStatus, no, ok, type Status } from '../codec/response.ts';
 import type { Clock, ImapHandOff, ImapLogin, Sasl, SaslStep } from '../ports.ts';
-import { formatServerId } from './server-id.ts';
+import { describeClientId, formatServerId } from './server-id.ts';
 
 export interface ImapLoginSettings {
   /** DOVECOT: login_greeting. */
@@ -23,6 +23,10 @@ export interface ImapLoginSettings {
   readonly loginTimeout: number;
   /** Commands that make no sense. DOVECOT: the third ends the session, whatever was between them. */
   readonly maxBadCommands: number;
+  /** DOVECOT: imap_capability, imap_id_send, imap_id_log. */
+  readonly capability: string;
+  readonly idSend: string;
+  readonly idLog: string;
 }
 
 export const DEFAULT_LOGIN_SETTINGS: ImapLoginSettings = {
@@ -31,6 +35,9 @@ export const DEFAULT_LOGIN_SETTINGS: ImapLoginSettings = {
   tlsAvailable: true,
   loginTimeout: 180_000,
   maxBadCommands: 3,
+  capability: '',
+  idSend: 'name *',
+  idLog: '',
 };
 
 export interface ImapLoginOptions {
@@ -125,6 +132,7 @@ export class ImapLoginSession implements ProtocolSession {
   #capabilities(): string {
     const { settings, sasl } = this.#options;
     return loginCapabilities({
+      setting: settings.capability,
       startTls: settings.tlsAvailable && this.#tls === undefined,
       passwords: this.#mayUsePassword,
       mechanisms: sasl.mechanisms,
@@ -185,7 +193,8 @@ export class ImapLoginSession implements ProtocolSession {
         return this.#answer(tag, ok('NOOP completed.'));
       case 'id':
         this.#clientId = Object.fromEntries(command.fields);
-        this.#write(formatServerId());
+        this.#logClientId(command.fields);
+        this.#write(formatServerId(this.#options.settings.idSend));
         return this.#answer(tag, ok('ID completed.'));
       case 'enable':
         this.#write('* ENABLED\r\n');
@@ -204,6 +213,13 @@ export class ImapLoginSession implements ProtocolSession {
       default:
         return this.#refuseBad(tag, BAD_COMMAND.text);
     }
+  }
+
+  #logClientId(fields: ReadonlyMap<string, string>): void {
+    const { log, settings, sessionId } = this.#options;
+    const words = describeClientId(fields, settings.idLog);
+    if (words === undefined) return;
+    log('info', 'dovecot', `imap-login: ${words}: user=<>, ${this.#where('')}`, { session: sessionId });
   }
 
   #startTls(tag: string): void {

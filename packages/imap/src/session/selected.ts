@@ -37,6 +37,8 @@ export interface SyncOptions {
   /** FETCH responses carry the UID: after UID commands. */
   readonly withUid: boolean;
   /** RFC 7162: FETCH responses carry the modification sequence; VANISHED stands for EXPUNGE. */
+  /** Messages that are new to the client are told another time. */
+  readonly holdNew?: boolean;
   readonly condstore: boolean;
   readonly qresync: boolean;
 }
@@ -215,7 +217,8 @@ export class Selected {
       return undefined;
     }
     const lastKnown = this.uids.at(-1) ?? 0;
-    if ((mailbox.records.at(-1)?.uid ?? 0) > lastKnown) await this.#noticeRecent();
+    const hasNew = (mailbox.records.at(-1)?.uid ?? 0) > lastKnown;
+    if (hasNew && options.holdNew !== true) await this.#noticeRecent();
     const diff = diffView(this.#view, mailbox, options);
     if (diff.reset) throw new MailboxReplaced('UIDVALIDITY changed');
     if (diff.vanished.length > 0) this.contexts.forget(out, diff.vanished, this.#view.uids);

@@ -9,14 +9,18 @@ export interface SessionIdentity {
   readonly user: string;
   readonly pid: number;
   readonly sessionId: string;
+  /** DOVECOT: imap_logout_format. */
+  readonly logoutFormat: string;
 }
 
 export class SessionLog {
   readonly #log: Log;
   readonly #prefix: string;
+  readonly #format: string;
   readonly #fields: Readonly<Record<string, unknown>>;
 
-  constructor(log: Log, { user, pid, sessionId }: SessionIdentity) {
+  constructor(log: Log, { user, pid, sessionId, logoutFormat }: SessionIdentity) {
+    this.#format = logoutFormat;
     this.#log = log;
     this.#prefix = `imap(${user})<${pid}><${sessionId}>`;
     this.#fields = { session: sessionId };
@@ -26,13 +30,13 @@ export class SessionLog {
     this.#log('info', 'dovecot', `${this.#prefix}: ${this.endLine(words, counters)}`, this.#fields);
   }
 
-  /** DOVECOT: imap_logout_format. */
   endLine(words: string, counters: SessionCounters & { readonly output: number }): string {
-    const c = counters;
-    return (
-      `${words} in=${c.input} out=${c.output} deleted=${c.deleted} expunged=${c.expunged} trashed=0 ` +
-      `hdr_count=${c.headerCount} hdr_bytes=${c.headerOctets} body_count=${c.bodyCount} body_bytes=${c.bodyOctets}`
-    );
+    return `${words} ${formatLogout(this.#format, counters)}`;
+  }
+
+  /** About the session, for whoever reads the log. */
+  info(text: string): void {
+    this.#log('info', 'dovecot', `${this.#prefix}: ${text}`, this.#fields);
   }
 
   /** `error` for what nobody expected, with its stack; `warn` for what storage is known to do. */
@@ -42,4 +46,34 @@ export class SessionLog {
     const stack = error instanceof Error && !known ? { stack: error.stack } : {};
     this.#log(known ? 'warn' : 'error', 'dovecot', `${this.#prefix}: ${text}`, { ...this.#fields, ...stack });
   }
+}
+
+/** DOVECOT: the variables of imap_logout_format. Unknown ones are shown as Dovecot shows them. */
+export function formatLogout(
+  format: string,
+  counters: SessionCounters & { readonly output: number },
+): string {
+  const values: Readonly<Record<string, number>> = {
+    i: counters.input,
+    input: counters.input,
+    o: counters.output,
+    output: counters.output,
+    deleted: counters.deleted,
+    expunged: counters.expunged,
+    trashed: 0,
+    autoexpunged: 0,
+    appended: 0,
+    fetch_hdr_count: counters.headerCount,
+    fetch_hdr_bytes: counters.headerOctets,
+    fetch_body_count: counters.bodyCount,
+    fetch_body_bytes: counters.bodyOctets,
+  };
+  return format.replaceAll(
+    /%(?:\{([a-z_]+)\}|([a-zA-Z%]))/g,
+    (whole, long: string | undefined, short: string | undefined) => {
+      if (short === '%') return '%';
+      const name = long ?? short ?? '';
+      return Object.hasOwn(values, name) ? String(values[name]) : `UNSUPPORTED_VARIABLE_${name || whole}`;
+    },
+  );
 }

@@ -8,7 +8,6 @@
 
 import { MailboxError, type MailStore } from '@postcote/mailbox';
 import { GatheringWriter, type Log, type ProtocolSession, type SessionHost } from '@postcote/wire';
-import { CAPABILITIES } from '../capabilities.ts';
 import { CommandReader, type ReaderEvent } from '../codec/command-reader.ts';
 import { DEFAULT_CODEC_LIMITS } from '../codec/limits.ts';
 import { parseCommand } from '../codec/parse-command.ts';
@@ -36,6 +35,9 @@ export interface ImapUserOptions {
   /** Of the process, for the log. */
   readonly pid: number;
 }
+
+/** DOVECOT: with delay-newmail, new messages are told in answer to these alone. */
+const TELLS_NEW: ReadonlySet<string> = new Set(['NOOP', 'CHECK', 'IDLE']);
 
 /** Octets that may wait for a command to end before reading stops. */
 const MAX_WAITING = 64 * 1024;
@@ -70,7 +72,9 @@ export class ImapUserSession implements ProtocolSession {
       user: options.user,
       pid: options.pid,
       sessionId: options.handOff.sessionId,
+      logoutFormat: options.settings.logoutFormat,
     });
+    this.#core.logInfo = (text) => this.#log.info(text);
     const limit = options.settings.maxLineLength;
     this.#reader = new CommandReader({ ...DEFAULT_CODEC_LIMITS, maxCommand: limit, maxLiteral: limit });
     this.#appending = new Appending({
@@ -94,7 +98,7 @@ export class ImapUserSession implements ProtocolSession {
       return;
     }
     host.setIdleTimeout(settings.idleTimeout);
-    this.#out.text(formatStatus(handOff.tag, ok('Logged in', `CAPABILITY ${CAPABILITIES.join(' ')}`)));
+    this.#out.text(formatStatus(handOff.tag, ok('Logged in', `CAPABILITY ${this.#core.capabilities}`)));
     this.#out.flush();
     this.#lastEnd = this.#options.clock.now();
   }
@@ -322,6 +326,7 @@ export class ImapUserSession implements ProtocolSession {
       const news = await selected.sync(this.#out, {
         holdExpunges: row.sync === 'holdExpunges',
         withUid: verb.startsWith('UID '),
+        holdNew: !TELLS_NEW.has(verb) && this.#delaysNewMail,
         condstore: this.#core.enabled.has('CONDSTORE'),
         qresync: this.#core.enabled.has('QRESYNC'),
       });
@@ -334,6 +339,10 @@ export class ImapUserSession implements ProtocolSession {
       this.#log.error(error);
       return statusOfError(error);
     }
+  }
+
+  get #delaysNewMail(): boolean {
+    return this.#options.settings.clientWorkarounds.includes('delay-newmail');
   }
 
   async #startIdling(tag: string, announce: boolean): Promise<void> {

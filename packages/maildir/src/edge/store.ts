@@ -11,9 +11,11 @@ import {
   compareNames,
   INBOX,
   MailboxError,
+  type Annotations,
   type AppendOptions,
   type AppendResult,
   type CopyResult,
+  type CreateOptions,
   type Mailbox,
   type MailboxEntry,
   type MailboxName,
@@ -23,6 +25,13 @@ import {
 import { silentLog, type Log, type MessageWriter } from '@postcote/wire';
 import { BaseNames } from '../file-name.ts';
 import { isReservedTop, layoutOf, type LayoutName } from '../layout.ts';
+import {
+  moveSpecialUses,
+  readAnnotations,
+  readSpecialUses,
+  writeAnnotations,
+  writeSpecialUse,
+} from './attribute-file.ts';
 import { ContentCache } from './content-cache.ts';
 import { warn, type StoreContext } from './context.ts';
 import { DirectorySync, makeDirectory, modesUnder, type Modes } from './disk.ts';
@@ -62,6 +71,8 @@ export interface MaildirStoreOptions {
   readonly layout?: LayoutName;
   /** Mailbox names to RFC 6154 uses, like `new Map([['Sent', '\\Sent']])`. */
   readonly specialUse?: ReadonlyMap<MailboxName, string>;
+  /** Made before anything else is looked at, where missing. */
+  readonly automatic?: readonly { readonly name: MailboxName; readonly subscribe: boolean }[];
   readonly log?: Log;
   /** Must be this process's own host name for Dovecot's locks to be understood; the default is. */
   readonly hostName?: string;
@@ -135,6 +146,7 @@ class Store implements MaildirStore, FolderOwner {
   readonly #indexer: Indexer | undefined;
   /** In order of last use. */
   readonly #folders = new Map<MailboxName, MaildirFolder>();
+  #automatic: Promise<void> | 'made' | undefined;
   readonly #loading = new Map<MailboxName, Promise<MaildirFolder>>();
 
   constructor(options: MaildirStoreOptions) {
@@ -175,14 +187,15 @@ class Store implements MaildirStore, FolderOwner {
     return this.#do('list', async () => {
       const subscribed = new Set(readSubscriptions(this.#context).names);
       const nodes = listFolders(this.#context);
+      const uses = readSpecialUses(this.#context);
       const known = new Set(nodes.map((n) => n.name));
       const gone = [...subscribed].filter((name) => !known.has(name));
       const entries = nodes.map((n) =>
-        this.#entry({ ...n, exists: true, subscribed: subscribed.has(n.name) }),
+        this.#entry({ ...n, exists: true, subscribed: subscribed.has(n.name) }, uses),
       );
       for (const name of gone) {
         entries.push(
-          this.#entry({ name, selectable: false, hasChildren: false, exists: false, subscribed: true }),
+          this.#entry({ name, selectable: false, hasChildren: false, exists: false, subscribed: true }, uses),
         );
       }
       // Existing names are in order; those that only subscriptions know go where they belong.
@@ -204,7 +217,7 @@ class Store implements MaildirStore, FolderOwner {
     await this.#do('unsubscribe', () => changeSubscription(this.#context, canonical(name), false));
   }
 
-  async create(name: MailboxName): Promise<void> {
+  async create(name: MailboxName, options: CreateOptions = {}): Promise<void> {
     await this.#do('create', async () => {
       const checked = this.#checkNew(name);
       const path = folderPath(this.#context, checked);
@@ -213,6 +226,7 @@ class Store implements MaildirStore, FolderOwner {
       makeFolder(this.#context, checked);
       // Writes the uidlist with its new UIDVALIDITY.
       await this.#folder(checked);
+      if (options.specialUse !== undefined) await writeSpecialUse(this.#context, checked, options.specialUse);
     });
   }
 
@@ -228,6 +242,7 @@ class Store implements MaildirStore, FolderOwner {
       this.#folders.get(checked)?.vanish();
       this.#folders.delete(checked);
       removeFolder(this.#context, checked);
+      await moveSpecialUses(this.#context, checked, undefined);
       if (key !== undefined) index?.forget(key);
     });
   }
@@ -241,6 +256,7 @@ class Store implements MaildirStore, FolderOwner {
       if (target === INBOX || this.#isThere(target)) throw new MailboxError('alreadyExists', target);
       if (target.startsWith(`${source}/`)) throw new MailboxError('cannot', `${source} into itself`);
       renameFolder(this.#context, source, target);
+      await moveSpecialUses(this.#context, source, target);
       for (const folder of Array.from(this.#folders.values())) {
         if (folder.name !== source && !folder.name.startsWith(`${source}/`)) continue;
         this.#folders.delete(folder.name);
@@ -256,6 +272,20 @@ class Store implements MaildirStore, FolderOwner {
       const folder = await this.#folder(canonical(name));
       await folder.refresh();
       return folder.status();
+    });
+  }
+
+  async readAnnotations(name: MailboxName | ''): Promise<Annotations> {
+    return this.#do('annotations', async () => {
+      const { guid } = await this.#folder(name === '' ? INBOX : canonical(name));
+      return readAnnotations(this.#context, guid, name === '');
+    });
+  }
+
+  async writeAnnotations(name: MailboxName | '', changes: ReadonlyMap<string, Buffer | null>): Promise<void> {
+    await this.#do('annotations', async () => {
+      const { guid } = await this.#folder(name === '' ? INBOX : canonical(name));
+      await writeAnnotations(this.#context, { guid, ofAccount: name === '' }, changes);
     });
   }
 
@@ -469,15 +499,46 @@ class Store implements MaildirStore, FolderOwner {
     return checked;
   }
 
-  #entry(node: {
-    readonly name: MailboxName;
-    readonly selectable: boolean;
-    readonly hasChildren: boolean;
-    readonly exists: boolean;
-    readonly subscribed: boolean;
-  }): MailboxEntry {
-    const specialUse = this.#specialUse.get(node.name);
+  #entry(
+    node: {
+      readonly name: MailboxName;
+      readonly selectable: boolean;
+      readonly hasChildren: boolean;
+      readonly exists: boolean;
+      readonly subscribed: boolean;
+    },
+    uses: ReadonlyMap<MailboxName, string>,
+  ): MailboxEntry {
+    const specialUse = uses.get(node.name) ?? this.#specialUse.get(node.name);
     return specialUse === undefined ? node : { ...node, specialUse };
+  }
+
+  /** Once. What cannot be made is said in the log and keeps nobody from the other mailboxes. */
+  #makeAutomatic(): Promise<void> | undefined {
+    if (this.#automatic === 'made') return undefined;
+    if (this.#automatic !== undefined) return this.#automatic;
+    const { automatic = [] } = this.#options;
+    if (automatic.length === 0) {
+      this.#automatic = 'made';
+      return undefined;
+    }
+    const make = async (): Promise<void> => {
+      for (const { name, subscribe } of automatic) {
+        try {
+          const checked = this.#checkNew(name);
+          if (checked !== INBOX && !isSelectable(folderPath(this.#context, checked))) {
+            this.#ensureRoot();
+            makeFolder(this.#context, checked);
+            await this.#folder(checked);
+            if (subscribe) await changeSubscription(this.#context, checked, true);
+          }
+        } catch (error) {
+          warn(this.#context, `mailbox ${name} not made: ${toMailboxError(error, name).message}`);
+        }
+      }
+      this.#automatic = 'made';
+    };
+    return (this.#automatic = make());
   }
 
   #modes(): Modes {
@@ -500,6 +561,7 @@ class Store implements MaildirStore, FolderOwner {
 
   async #do<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
+      await this.#makeAutomatic();
       return await work();
     } catch (error) {
       throw toMailboxError(error, what);

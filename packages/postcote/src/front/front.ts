@@ -537,7 +537,13 @@ function mailboxSettingsOf(dovecot: LoadedConfiguration['dovecot']): MailboxLogi
   };
   return {
     mechanisms: mechanismsOf(dovecot),
-    imap: { ...DEFAULT_IMAP_LOGIN_SETTINGS, ...common },
+    imap: {
+      ...DEFAULT_IMAP_LOGIN_SETTINGS,
+      ...common,
+      capability: dovecot.imap.capability,
+      idSend: dovecot.imap.idSend,
+      idLog: dovecot.imap.idLog,
+    },
     pop3: { ...DEFAULT_POP_LOGIN_SETTINGS, ...common },
   };
 }

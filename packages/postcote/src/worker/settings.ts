@@ -18,6 +18,8 @@ export interface WorkerSettings {
     readonly index: string;
     /** Octets; see `TextOptions` of the store. `maxSize` 0: none. */
     readonly texts: { readonly automatic: boolean; readonly maxMessage: number; readonly maxSize: number };
+    /** Mailboxes made for everybody (DOVECOT: `auto`). */
+    readonly automatic: readonly { readonly name: string; readonly subscribe: boolean }[];
     /** Milliseconds to wait for another program's lock; 0 for the default. */
     readonly lockTimeout: number;
   };
@@ -29,6 +31,12 @@ export interface WorkerSettings {
     /** Milliseconds of rest until a user's sessions are put to sleep; 0: never (DOVECOT: imap_hibernate_timeout). */
     readonly hibernateTimeout: number;
     readonly maxLineLength: number;
+    /** DOVECOT: imap_capability, imap_id_send, imap_id_log, imap_client_workarounds, imap_logout_format. */
+    readonly capability: string;
+    readonly idSend: string;
+    readonly idLog: string;
+    readonly clientWorkarounds: readonly string[];
+    readonly logoutFormat?: string;
     readonly maxUserIpConnections: number;
   };
   readonly pop3: {

@@ -211,8 +211,8 @@ export class UserWorker {
   }
 
   #imapSettings(): ImapUserSettings {
-    const { idleNotifyInterval, maxLineLength } = this.#options.settings.imap;
-    return { ...DEFAULT_USER_SETTINGS, idleNotifyInterval, maxLineLength };
+    const { maxUserIpConnections: _, hibernateTimeout: __, ...imap } = this.#options.settings.imap;
+    return { ...DEFAULT_USER_SETTINGS, ...imap };
   }
 
   #sleepWhenQuiet(): void {
@@ -354,6 +354,7 @@ export class UserWorker {
       uid: this.#options.account.uid,
       layout: mail.layout,
       specialUse: new Map(mail.specialUse),
+      automatic: mail.automatic,
       log: this.#options.log,
       ...this.#index(),
       ...(mail.lockTimeout === 0 ? {} : { lockTimeoutMs: mail.lockTimeout }),

@@ -23,9 +23,40 @@ export function parseSelect(args: readonly Arg[], readOnly: boolean): Parsed<Com
   return parsed({ kind: 'select', mailbox: mailbox.value, readOnly, ...parameters.value });
 }
 
+/** RFC 3501 §6.3.3, RFC 6154 §3: `"CREATE" SP mailbox [SP "(" "USE" SP "(" *use-attr ")" ")"]`. */
+export function parseCreate(args: readonly Arg[]): Parsed<CommandOf<'create'>> {
+  const cursor = new ArgCursor(args);
+  const mailbox = parseMailboxName(cursor);
+  if (!mailbox.ok) return mailbox;
+  const options = new ArgCursor(cursor.list() ?? []);
+  const uses: string[] = [];
+  while (!options.atEnd) {
+    // DOVECOT: what it does not know it passes over.
+    if (options.word() !== 'USE') {
+      options.take();
+      continue;
+    }
+    for (const arg of options.list() ?? []) {
+      const use = USES.get(arg.kind === 'atom' ? arg.text.toLowerCase() : '');
+      if (use === undefined)
+        return { ok: false, kind: 'no', code: 'USEATTR', text: 'Special-use attribute is not known' };
+      if (!uses.includes(use)) uses.push(use);
+    }
+  }
+  return parsed({ kind: 'create', mailbox: mailbox.value, uses });
+}
+
+/** RFC 6154 §2, RFC 8457; what is no property of a mailbox by itself (`\\All`, `\\Flagged`) cannot be had by one. */
+const USES: ReadonlyMap<string, string> = new Map(
+  ['\\Archive', '\\Drafts', '\\Junk', '\\Sent', '\\Trash', '\\Important'].map((use) => [
+    use.toLowerCase(),
+    use,
+  ]),
+);
+
 export function parseNamed(
   args: readonly Arg[],
-  kind: 'create' | 'delete' | 'subscribe' | 'unsubscribe',
+  kind: 'delete' | 'subscribe' | 'unsubscribe',
 ): Parsed<Command> {
   const mailbox = parseMailboxName(new ArgCursor(args));
   return mailbox.ok ? parsed({ kind, mailbox: mailbox.value }) : mailbox;

@@ -6,6 +6,7 @@ import { FETCH } from './fetch.ts';
 import { LIST, LSUB } from './list.ts';
 import { CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE } from './mailboxes.ts';
 import { COPY, EXPUNGE, STORE } from './messages.ts';
+import { GETMETADATA, SETMETADATA } from './metadata.ts';
 import { CANCELUPDATE, SEARCH } from './search.ts';
 import { CHECK, CLOSE, SELECT, UNSELECT } from './select.ts';
 import { THREAD } from './thread.ts';
@@ -46,6 +47,8 @@ export const COMMANDS: ReadonlyMap<string, AnyRow> = new Map([
   ['SELECT', row(SELECT)],
   ['EXAMINE', row(SELECT)],
   ['CREATE', row(CREATE)],
+  ['GETMETADATA', row(GETMETADATA)],
+  ['SETMETADATA', row(SETMETADATA)],
   ['DELETE', row(DELETE)],
   ['RENAME', row(RENAME)],
   ['SUBSCRIBE', row(SUBSCRIBE)],

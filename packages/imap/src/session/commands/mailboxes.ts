@@ -2,7 +2,8 @@
 
 import { MailboxError } from '@postcote/mailbox';
 import { no, ok, type Status } from '../../codec/response.ts';
-import { type CommandRow, done, type Outcome } from '../core.ts';
+import { mailboxId } from '../../fetch/object-id.ts';
+import { type CommandRow, done, type Outcome, type SessionCore } from '../core.ts';
 import { missingMailbox } from '../mailbox-errors.ts';
 import { nameProblem } from '../name-check.ts';
 
@@ -11,13 +12,25 @@ const ON_NAMES = { needsMailbox: false, sync: 'none', refresh: false } as const;
 export const CREATE: CommandRow<'create'> = {
   kinds: ['create'],
   ...ON_NAMES,
-  async run({ store }, { mailbox }) {
+  async run(core, { mailbox, uses }) {
     const problem = invalidName(mailbox);
     if (problem !== undefined) return problem;
-    await store.create(mailbox);
-    return done(ok('Create completed.'));
+    await core.store.create(mailbox, uses.length === 0 ? {} : { specialUse: uses.join(' ') });
+    return done(ok('Create completed.', await createdId(core, mailbox)));
   },
 };
+
+/** RFC 8474 §4.1. */
+async function createdId({ store }: SessionCore, name: string): Promise<string | undefined> {
+  try {
+    const mailbox = await store.open(name);
+    await mailbox.close();
+    return `MAILBOXID (${mailboxId(mailbox)})`;
+  } catch (error) {
+    if (error instanceof MailboxError) return undefined;
+    throw error;
+  }
+}
 
 export const DELETE: CommandRow<'delete'> = {
   kinds: ['delete'],

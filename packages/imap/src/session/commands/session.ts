@@ -1,17 +1,16 @@
 // CAPABILITY, NOOP, LOGOUT, ID, ENABLE, NAMESPACE, IDLE.
 
-import { CAPABILITIES } from '../../capabilities.ts';
 import { ok } from '../../codec/response.ts';
 import { type CommandRow, done } from '../core.ts';
-import { formatServerId } from '../server-id.ts';
+import { describeClientId, formatServerId } from '../server-id.ts';
 
 const ANYWHERE = { needsMailbox: false, sync: 'none', refresh: false } as const;
 
 export const CAPABILITY: CommandRow<'capability'> = {
   kinds: ['capability'],
   ...ANYWHERE,
-  run({ out }) {
-    out.text(`* CAPABILITY ${CAPABILITIES.join(' ')}\r\n`);
+  run({ out, capabilities }) {
+    out.text(`* CAPABILITY ${capabilities}\r\n`);
     return done(ok('Capability completed.'));
   },
 };
@@ -38,7 +37,9 @@ export const ID: CommandRow<'id'> = {
   ...ANYWHERE,
   run(core, { fields }) {
     core.clientId = Object.fromEntries(fields);
-    core.out.text(formatServerId());
+    const words = describeClientId(fields, core.settings.idLog);
+    if (words !== undefined) core.logInfo(words);
+    core.out.text(formatServerId(core.settings.idSend));
     return done(ok('ID completed.'));
   },
 };
