@@ -4,5 +4,14 @@ import type { Queue } from '@postcote/queue/edge';
 
 export type QueueContentSource = Pick<
   Queue,
-  'list' | 'hold' | 'release' | 'remove' | 'requeue' | 'show' | 'flush' | 'flushMessage' | 'counts'
+  | 'list'
+  | 'holdAll'
+  | 'releaseAll'
+  | 'removeAll'
+  | 'requeue'
+  | 'show'
+  | 'flush'
+  | 'flushMessage'
+  | 'flushAll'
+  | 'counts'
 >;

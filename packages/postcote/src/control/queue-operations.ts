@@ -1,10 +1,13 @@
 // The queue's side of the requests: what a command asked, as answer values one after another.
 
+import type { Destination } from '@postcote/queue';
 import type { QueueContentSource } from './ports.ts';
-import type { ControlAnswer, ControlRequest, ListedRecipient } from './protocol.ts';
+import type { ControlAnswer, ControlRequest, ListedRecipient, QueueAction } from './protocol.ts';
 
-/** Messages acted upon together: they share a commit. */
-const TOGETHER = 128;
+/** Messages acted upon together: they share a commit, and nobody who sends mail meanwhile waits longer than for one. */
+const TOGETHER = 500;
+/** Messages taken in anew at the same time. */
+const REQUEUED_TOGETHER = 128;
 /** What fits into a frame with room to spare, once base64 and quoting have had their part. */
 const OCTETS = 24 * 1024;
 const RECIPIENTS_OCTETS = 16 * 1024;
@@ -29,9 +32,12 @@ export async function* listQueue(queue: QueueContentSource): Answers {
 
 export async function* act(queue: QueueContentSource, request: Of<'act'>): Answers {
   const ids = await choose(queue, request);
-  for (let start = 0; start < ids.length; start += TOGETHER) {
-    const part = ids.slice(start, start + TOGETHER);
-    yield* await Promise.all(part.map((id) => actOn(queue, request.action, id)));
+  const { action } = request;
+  const size = action === 'requeue' ? REQUEUED_TOGETHER : TOGETHER;
+  for (let start = 0; start < ids.length; start += size) {
+    const part = ids.slice(start, start + size);
+    if (action === 'requeue') yield* await Promise.all(part.map((id) => requeue(queue, id)));
+    else yield* await actOn(queue, action, part);
   }
 }
 
@@ -52,46 +58,69 @@ async function choose(queue: QueueContentSource, { ids, queues }: Of<'act'>): Pr
   return chosen;
 }
 
-async function actOn(
-  queue: QueueContentSource,
-  action: Of<'act'>['action'],
-  id: string,
-): Promise<ControlAnswer> {
+async function requeue(queue: QueueContentSource, id: string): Promise<ControlAnswer> {
   try {
-    const found = await carryOut(queue, action, id);
-    return found ? { type: 'done', id } : { type: 'failed', id, reason: 'no such message' };
+    const again = await queue.requeue(id);
+    return again === undefined ? missing(id) : { type: 'done', id };
   } catch (error) {
     return { type: 'failed', id, reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
-async function carryOut(
+async function actOn(
   queue: QueueContentSource,
-  action: Of<'act'>['action'],
-  id: string,
-): Promise<boolean> {
+  action: Exclude<QueueAction, 'requeue'>,
+  ids: readonly string[],
+): Promise<ControlAnswer[]> {
+  try {
+    const found = new Set(await carryOut(queue, action, ids));
+    return ids.map((id): ControlAnswer => (found.has(id) ? { type: 'done', id } : missing(id)));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return ids.map((id) => ({ type: 'failed', id, reason }));
+  }
+}
+
+const missing = (id: string): ControlAnswer => ({ type: 'failed', id, reason: 'no such message' });
+
+function carryOut(
+  queue: QueueContentSource,
+  action: Exclude<QueueAction, 'requeue'>,
+  ids: readonly string[],
+): Promise<string[]> {
   switch (action) {
     case 'hold':
-      return await queue.hold(id);
+      return queue.holdAll(ids);
     case 'release':
-      return await queue.release(id);
+      return queue.releaseAll(ids);
     case 'delete':
-      return await queue.remove(id);
-    case 'requeue':
-      return (await queue.requeue(id)) !== undefined;
+      return queue.removeAll(ids);
   }
 }
 
 /** POSTFIX: `postqueue -s`: what waits for a site. */
 export async function* flushSite(queue: QueueContentSource, { site }: Of<'flushSite'>): Answers {
   const wanted = site.toLowerCase();
+  const destinations = new Map<string, Destination>();
+  let ids: string[] = [];
+  const flush = async (): Promise<ControlAnswer[]> => {
+    const found = await queue.flushAll(ids, [...destinations.values()]);
+    ids = [];
+    destinations.clear();
+    return found.map((id) => ({ type: 'done', id }));
+  };
   for await (const entry of queue.list()) {
     const waits = entry.recipients.some(
       ({ address, destination }) =>
         address.toLowerCase().endsWith(`@${wanted}`) || destination.nexthop.toLowerCase() === wanted,
     );
-    if (waits && (await queue.flushMessage(entry.queueId))) yield { type: 'done', id: entry.queueId };
+    if (!waits || entry.status !== 'deferred') continue;
+    ids.push(entry.queueId);
+    for (const { destination } of entry.recipients)
+      destinations.set(`${destination.transport}:${destination.nexthop}`, destination);
+    if (ids.length === TOGETHER) yield* await flush();
   }
+  if (ids.length > 0) yield* await flush();
 }
 
 export async function* show(queue: QueueContentSource, { id }: Of<'show'>): Answers {

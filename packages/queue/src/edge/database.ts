@@ -97,6 +97,9 @@ function prepareStatements(database: Database.Database) {
       'UPDATE recipients SET dsn = ?, reason = ? WHERE message = ? AND place = ?',
     ),
     deferMessage: database.prepare('UPDATE messages SET next_attempt = ?, attempted_at = ? WHERE id = ?'),
+    makeDue: database.prepare(
+      'UPDATE messages SET next_attempt = ? WHERE id = ? AND held = 0 AND next_attempt IS NOT NULL',
+    ),
     hold: database.prepare('UPDATE messages SET held = ?, next_attempt = ? WHERE id = ?'),
     reserve: database.prepare<[number], { value: number }>(
       "INSERT INTO meta (name, value) VALUES ('next_id', ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value",
@@ -108,6 +111,7 @@ function prepareStatements(database: Database.Database) {
     list: database.prepare<[number, number], MessageRow>(
       `SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id > ? ORDER BY id LIMIT ?`,
     ),
+    queueId: database.prepare<[number], { queue_id: string }>('SELECT queue_id FROM messages WHERE id = ?'),
     message: database.prepare<[number], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages WHERE id = ?`),
     recipients: database.prepare<[number, number, number], RecipientRow>(
       `SELECT ${RECIPIENT_COLUMNS} FROM recipients WHERE message = ? AND place > ? ORDER BY place LIMIT ?`,
@@ -221,6 +225,10 @@ export class QueueDatabase {
       }
       case 'body':
         return this.#statements.body.get(read.id)?.octets;
+      case 'known':
+        return read.messages.filter(
+          ({ id, queueId }) => this.#statements.queueId.get(id)?.queue_id === queueId,
+        );
       case 'counts':
         return this.#statements.counts.get();
     }
@@ -237,10 +245,13 @@ export class QueueDatabase {
       case 'settle':
         return this.#settle(write, strays);
       case 'hold':
-        this.#statements.hold.run(write.held ? 1 : 0, write.now, write.id);
+        for (const id of write.ids) this.#statements.hold.run(write.held ? 1 : 0, write.now, id);
+        return;
+      case 'due':
+        for (const id of write.ids) this.#statements.makeDue.run(write.now, id);
         return;
       case 'remove':
-        return this.#remove(write.id, strays);
+        for (const id of write.ids) this.#remove(id, strays);
     }
   }
 

@@ -55,8 +55,10 @@ export type Write =
   | AcceptWrite
   | SettleWrite
   | { readonly kind: 'reserve' }
-  | { readonly kind: 'hold'; readonly id: number; readonly held: boolean; readonly now: number }
-  | { readonly kind: 'remove'; readonly id: number };
+  | { readonly kind: 'hold'; readonly ids: readonly number[]; readonly held: boolean; readonly now: number }
+  /** Those of these that wait and are not held fall due. */
+  | { readonly kind: 'due'; readonly ids: readonly number[]; readonly now: number }
+  | { readonly kind: 'remove'; readonly ids: readonly number[] };
 
 export interface StoredMessage {
   readonly id: number;
@@ -86,6 +88,11 @@ export interface DueCursor {
   readonly id: number;
 }
 
+export interface KnownMessage {
+  readonly id: number;
+  readonly queueId: string;
+}
+
 export type Read =
   | {
       readonly kind: 'due';
@@ -97,6 +104,8 @@ export type Read =
   | { readonly kind: 'list'; readonly after: number; readonly limit: number }
   | { readonly kind: 'message'; readonly id: number; readonly afterRecipient: number }
   | { readonly kind: 'body'; readonly id: number }
+  /** Which of these there are, by id and queue id. */
+  | { readonly kind: 'known'; readonly messages: readonly KnownMessage[] }
   | { readonly kind: 'counts' };
 
 export interface QueueCounts {

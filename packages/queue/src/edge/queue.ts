@@ -5,7 +5,13 @@ import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import type { Log } from '@postcote/wire';
-import type { EnvelopeRecipient, MessageEnvelope, QueueEnvelope, QueuedRecipient } from '../envelope.ts';
+import type {
+  Destination,
+  EnvelopeRecipient,
+  MessageEnvelope,
+  QueueEnvelope,
+  QueuedRecipient,
+} from '../envelope.ts';
 import type { Deliverer, MessageBody, QueueClock, Resolve, Route } from '../ports.ts';
 import { parseQueueId } from '../queue-id.ts';
 import type { QueuedMessage } from '../schedule-store.ts';
@@ -19,7 +25,7 @@ import { systemClock } from './clock.ts';
 import { MessageIntake } from './intake.ts';
 import type { IntakeContext } from './intake.ts';
 import { SPOOL_FOLDER } from './protocol.ts';
-import type { QueueCounts } from './protocol.ts';
+import type { KnownMessage, QueueCounts } from './protocol.ts';
 import { QueueReader } from './reader.ts';
 import { QueueStore } from './store.ts';
 
@@ -213,9 +219,18 @@ export class Queue {
     if (message === undefined || (await this.#reader.message(id))?.held === true) return false;
     this.#scheduler.forget(message.recipients.map(({ destination }) => destination));
     this.#scheduler.insist(id);
-    await this.#store.hold(id, false);
+    await this.#store.hold([id], false);
     this.#scheduler.noteWaiting();
     return true;
+  }
+
+  /** Tries these now, and what they wait for with them; not what is held. Gives the ids of those there were. */
+  async flushAll(queueIds: readonly string[], destinations: readonly Destination[]): Promise<string[]> {
+    const known = await this.#known(queueIds);
+    this.#scheduler.forget(destinations);
+    await this.#store.makeDue(idsOf(known));
+    if (known.length > 0) this.#scheduler.noteWaiting();
+    return known.map(({ queueId }) => queueId);
   }
 
   /** The message with its octets, or undefined. */
@@ -247,7 +262,7 @@ export class Queue {
     const id = await this.#find(queueId);
     if (id === undefined) return undefined;
     const wasHeld = (await this.#reader.message(id))?.held === true;
-    await this.#store.hold(id, true);
+    await this.#store.hold([id], true);
     this.#scheduler.drop(id);
     try {
       await this.#untilInactive(id);
@@ -255,41 +270,51 @@ export class Queue {
       const message = await this.#readWhole(id);
       if (message === undefined) return undefined;
       const again = await this.#acceptAgain(message);
-      await this.#store.remove(id);
+      await this.#store.remove([id]);
       return again;
     } catch (error) {
       if (!wasHeld) {
-        await this.#store.hold(id, false);
+        await this.#store.hold([id], false);
         this.#scheduler.noteWaiting();
       }
       throw error;
     }
   }
 
-  /** Keeps a message from being tried; a delivery under way goes on. False: no such message. */
+  /** Keeps messages from being tried; a delivery under way goes on. Gives the ids of those there were. */
+  async holdAll(queueIds: readonly string[]): Promise<string[]> {
+    const known = await this.#known(queueIds);
+    await this.#store.hold(idsOf(known), true);
+    for (const { id } of known) this.#scheduler.drop(id);
+    return known.map(({ queueId }) => queueId);
+  }
+
+  async releaseAll(queueIds: readonly string[]): Promise<string[]> {
+    const known = await this.#known(queueIds);
+    await this.#store.hold(idsOf(known), false);
+    if (known.length > 0) this.#scheduler.noteWaiting();
+    return known.map(({ queueId }) => queueId);
+  }
+
+  /** Deletes messages; a delivery under way goes on. */
+  async removeAll(queueIds: readonly string[]): Promise<string[]> {
+    const known = await this.#known(queueIds);
+    for (const { id } of known) this.#scheduler.drop(id);
+    await this.#store.remove(idsOf(known));
+    return known.map(({ queueId }) => queueId);
+  }
+
+  /** As `holdAll`, `releaseAll` and `removeAll` for one. False: no such message. */
   async hold(queueId: string): Promise<boolean> {
-    const id = await this.#find(queueId);
-    if (id === undefined) return false;
-    await this.#store.hold(id, true);
-    this.#scheduler.drop(id);
-    return true;
+    return (await this.holdAll([queueId])).length > 0;
   }
 
   async release(queueId: string): Promise<boolean> {
-    const id = await this.#find(queueId);
-    if (id === undefined) return false;
-    await this.#store.hold(id, false);
-    this.#scheduler.noteWaiting();
-    return true;
+    return (await this.releaseAll([queueId])).length > 0;
   }
 
-  /** Deletes a message; a delivery under way goes on. */
   async remove(queueId: string): Promise<boolean> {
-    const id = await this.#find(queueId);
-    if (id === undefined) return false;
-    this.#scheduler.drop(id);
-    await this.#store.remove(id);
-    return true;
+    return (await this.removeAll([queueId])).length > 0;
   }
 
   /**
@@ -383,6 +408,14 @@ export class Queue {
     return message;
   }
 
+  async #known(queueIds: readonly string[]): Promise<readonly KnownMessage[]> {
+    const asked = queueIds.flatMap((queueId) => {
+      const id = parseQueueId(queueId);
+      return id === undefined ? [] : [{ id, queueId }];
+    });
+    return asked.length === 0 ? [] : await this.#reader.known(asked);
+  }
+
   async #find(queueId: string): Promise<number | undefined> {
     const id = parseQueueId(queueId);
     if (id === undefined) return undefined;
@@ -390,3 +423,5 @@ export class Queue {
     return message?.queueId === queueId ? id : undefined;
   }
 }
+
+const idsOf = (messages: readonly KnownMessage[]): number[] => messages.map(({ id }) => id);

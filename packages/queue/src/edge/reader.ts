@@ -6,7 +6,7 @@ import type { MessageEnvelope, Notify, QueuedRecipient, RecipientPart } from '..
 import { isExpanded } from '../expanded.ts';
 import type { MessageBody, Route } from '../ports.ts';
 import type { DueWindow, QueuedMessage, ScheduleStore, Settlement } from '../schedule-store.ts';
-import type { QueueCounts, StoredMessage, StoredRecipient } from './protocol.ts';
+import type { KnownMessage, QueueCounts, StoredMessage, StoredRecipient } from './protocol.ts';
 import { storedRecipient } from './intake.ts';
 import { spooledBody } from './spool.ts';
 import type { QueueStore } from './store.ts';
@@ -62,6 +62,11 @@ export class QueueReader implements ScheduleStore {
 
   async message(id: number): Promise<StoredMessage | undefined> {
     return (await this.#store.read({ kind: 'message', id, afterRecipient: -1 })) as StoredMessage | undefined;
+  }
+
+  /** Those of these that there are. */
+  async known(messages: readonly KnownMessage[]): Promise<readonly KnownMessage[]> {
+    return (await this.#store.read({ kind: 'known', messages })) as readonly KnownMessage[];
   }
 
   async counts(): Promise<QueueCounts> {

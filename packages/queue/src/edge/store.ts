@@ -163,12 +163,16 @@ export class QueueStore {
     return this.#push(write, octets);
   }
 
-  hold(id: number, held: boolean): Promise<void> {
-    return this.#push({ kind: 'hold', id, held, now: this.#options.clock.now() }, undefined);
+  hold(ids: readonly number[], held: boolean): Promise<void> {
+    return this.#push({ kind: 'hold', ids, held, now: this.#options.clock.now() }, undefined);
   }
 
-  remove(id: number): Promise<void> {
-    return this.#push({ kind: 'remove', id }, undefined);
+  makeDue(ids: readonly number[]): Promise<void> {
+    return this.#push({ kind: 'due', ids, now: this.#options.clock.now() }, undefined);
+  }
+
+  remove(ids: readonly number[]): Promise<void> {
+    return this.#push({ kind: 'remove', ids }, undefined);
   }
 
   /**
