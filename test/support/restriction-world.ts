@@ -318,7 +318,7 @@ async function startPolicyServer(): Promise<PolicyStub> {
 }
 
 /** Says hello as Dovecot's auth socket does, so that Postfix's smtpd is content; nobody logs in here. */
-async function startAuthStub(file: string): Promise<net.Server> {
+export async function startAuthStub(file: string): Promise<net.Server> {
   const server = net.createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.write('VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t0123456789abcdef\nDONE\n');

@@ -146,7 +146,9 @@ function join(left: Token, right: Token): void {
   right.previous = left;
 }
 
-const is = (token: Token, operator: string): boolean => token.kind === 'operator' && token.text === operator;
+type Word = Pick<Token, 'kind' | 'text'>;
+
+const is = (token: Word, operator: string): boolean => token.kind === 'operator' && token.text === operator;
 
 const beforeOf = (token: Token): Token => token.previous as Token;
 
@@ -252,10 +254,10 @@ function wordOf(token: Token): string {
   }
 }
 
-const isWord = (token: Token): boolean =>
+const isWord = (token: Word): boolean =>
   token.kind !== 'operator' && token.kind !== 'group' && token.kind !== 'end';
 
-function wantsSpace(token: Token, next: Token | undefined): boolean {
+function wantsSpace(token: Word, next: Word | undefined): boolean {
   if (next === undefined) return false;
   if (token.kind === 'group' || is(token, ',') || is(next, '<')) return true;
   return isWord(token) && isWord(next);
@@ -270,11 +272,15 @@ function formatWords(tokens: readonly Token[], spaced: boolean): string {
 
 /** As a program holds an address: without quotes. */
 export function internalise(external: string): string {
-  const { tokens } = scanTokens(external);
-  return tokens
-    .map((token, index) => {
-      const text = token.kind === 'literal' ? `[${token.text}]` : token.text;
-      return text + (wantsSpace(token, tokens[index + 1]) ? ' ' : '');
+  return innerText(scanTokens(external).tokens);
+}
+
+/** The words of an address without quotes, a blank where two would run together. */
+export function innerText(words: readonly Word[]): string {
+  return words
+    .map((word, index) => {
+      const text = word.kind === 'literal' ? `[${word.text}]` : word.text;
+      return text + (wantsSpace(word, words[index + 1]) ? ' ' : '');
     })
     .join('');
 }

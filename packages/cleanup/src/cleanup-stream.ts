@@ -357,15 +357,19 @@ export class CleanupStream {
   }
 
   #logAction(action: Exclude<CheckAction, { kind: 'none' | 'ignore' }>, place: Place, content: string): void {
-    const { queueId, origin, sender, recipient, protocol, helo } = this.#facts;
     const text = toText(action.kind === 'reject' ? action.reason : action.text);
-    const to = recipient === undefined ? '' : ` to=<${recipient}>`;
+    const { protocol, helo } = this.#facts;
     const proto = protocol === undefined ? '' : ` proto=${protocol}`;
     const hello = helo === undefined ? '' : ` helo=<${helo}>`;
-    const line =
-      `${queueId}: ${LOG_WORDS[action.kind]}: ${place} ${toText(content.slice(0, 200))} from ${origin}; ` +
-      `from=<${sender}>${to}${proto}${hello}${text === '' ? '' : `: ${text}`}`;
+    const what = `${LOG_WORDS[action.kind]}: ${place} ${toText(content.slice(0, 200))}`;
+    const line = `${this.#facts.queueId}: ${what}${this.#origin}${proto}${hello}${text === '' ? '' : `: ${text}`}`;
     this.#log.info(printable(line));
+  }
+
+  /** Whose message it is, as log lines say it. */
+  get #origin(): string {
+    const { origin, sender, recipient } = this.#facts;
+    return ` from ${origin}; from=<${sender}>${recipient === undefined ? '' : ` to=<${recipient}>`}`;
   }
 
   /** What the walker found, and the settings do not forgive. */
@@ -373,10 +377,9 @@ export class CleanupStream {
     if (this.verdict.reject !== undefined || this.verdict.failure !== undefined) return;
     const fault = (Object.keys(MIME_FAULTS) as MimeFault[]).find((name) => this.#walk.faults.has(name));
     if (fault === undefined) return;
-    const { queueId, origin, sender, recipient } = this.#facts;
-    const to = recipient === undefined ? '' : ` to=<${recipient}>`;
+    const text = toText(this.#walk.faults.get(fault) ?? '');
     this.#log.info(
-      printable(`${queueId}: reject: mime-error ${MIME_FAULTS[fault]} from ${origin}; from=<${sender}>${to}`),
+      printable(`${this.#facts.queueId}: reject: mime-error ${MIME_FAULTS[fault]}: ${text}${this.#origin}`),
     );
     this.verdict.reject = `5.6.0 ${MIME_FAULTS[fault]}`;
   }

@@ -41,7 +41,8 @@ export async function cleanEnvelope<Given extends GivenRecipient>(
   const recipients: CleanRecipient<Given>[] = [];
   const copyTo = async (address: string): Promise<void> => {
     const clean = await cleanAddress(address, 'envelope_recipient', context);
-    recipients.push({ address: clean, original: clean });
+    const isThere = recipients.some(({ given: of, address: other }) => of === undefined && other === clean);
+    if (!isThere) recipients.push({ address: clean, original: clean });
   };
   const copies = overrides.noAddressMappings ? undefined : settings;
   if (copies !== undefined && sender !== '') {

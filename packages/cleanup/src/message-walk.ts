@@ -69,7 +69,8 @@ export class MessageWalk {
   #boundaries: Boundary[] = [];
   #offset = 0;
   #midLine = false;
-  readonly faults = new Set<MimeFault>();
+  /** With what was wrong. */
+  readonly faults = new Map<MimeFault, string>();
 
   constructor(options: WalkOptions) {
     this.#options = options;
@@ -116,7 +117,8 @@ export class MessageWalk {
     const isRest = this.#midLine;
     if (!isRest && text[0] !== ' ' && text[0] !== '\t') return false;
     if (this.#fieldLength < this.#options.headerSizeLimit) {
-      const piece = isRest ? text : `\n${text}`;
+      const left = this.#options.headerSizeLimit - this.#fieldLength;
+      const piece = (isRest ? text : `\n${text}`).slice(0, left);
       this.#field.push(piece);
       this.#fieldLength += piece.length;
     }
@@ -127,8 +129,9 @@ export class MessageWalk {
     const name = fieldName(text);
     if (name === undefined) return false;
     this.#fieldName = name;
-    this.#field = [withoutBlankBeforeColon(text, name)];
-    this.#fieldLength = text.length;
+    const start = withoutBlankBeforeColon(text, name).slice(0, this.#options.headerSizeLimit);
+    this.#field = [start];
+    this.#fieldLength = start.length;
     return true;
   }
 
@@ -143,7 +146,7 @@ export class MessageWalk {
       if (lower === 'content-type') this.#readType(text.slice(name.length + 1));
       else if (lower === 'content-transfer-encoding') this.#readEncoding(text.slice(name.length + 1));
     }
-    if (this.#options.report8bitHeader && EIGHT_BIT.test(text)) this.faults.add('header8bit');
+    if (this.#options.report8bitHeader && EIGHT_BIT.test(text)) this.#fault('header8bit', text);
     events.push({ kind: 'field', part: this.#state, name, text });
   }
 
@@ -174,7 +177,7 @@ export class MessageWalk {
 
   #text(text: string, ends: boolean, events: WalkEvent[]): void {
     const { report8bitBody } = this.#options;
-    if (report8bitBody && this.#encoding === '7bit' && EIGHT_BIT.test(text)) this.faults.add('body8bit');
+    if (report8bitBody && this.#encoding === '7bit' && EIGHT_BIT.test(text)) this.#fault('body8bit', text);
     if (!this.#midLine && this.#boundaries.length > 0 && text.startsWith('--')) this.#findBoundary(text);
     events.push(this.#textEvent(text, ends, false));
   }
@@ -213,7 +216,7 @@ export class MessageWalk {
     const { nestingLimit, boundaryLengthLimit, reportNesting } = this.#options;
     // POSTFIX: counts from -1.
     if (this.#boundaries.length - 1 > nestingLimit) {
-      if (reportNesting) this.faults.add('nesting');
+      if (reportNesting) this.#fault('nesting', `boundary=${boundary}`);
       return;
     }
     this.#boundaries.push({
@@ -236,7 +239,11 @@ export class MessageWalk {
     const isOpaque = this.#type === 'partial' || this.#type === 'external-body';
     const isComposite = this.#type === 'rfc822' || this.#type === 'multipart';
     if ((isOpaque && this.#domain !== '7bit') || (isComposite && this.#encoding !== this.#domain))
-      this.faults.add('encodingDomain');
+      this.#fault('encodingDomain', this.#encoding);
+  }
+
+  #fault(fault: MimeFault, text: string): void {
+    if (!this.faults.has(fault)) this.faults.set(fault, text.slice(0, 100));
   }
 }
 

@@ -1,7 +1,6 @@
 // Fields that a message must have and this one lacks (RFC 6409 §8: a submission server may add them). POSTFIX:
 // cleanup_header_done_callback(): its order, and a resent message lacks its `Resent-` fields instead.
 
-import { quoteLocal } from './address-tokens.ts';
 import { toBinary } from './binary-text.ts';
 import { fieldName } from './header-fields.ts';
 import { foldField } from './rewrite-header.ts';
@@ -9,7 +8,7 @@ import type { CleanupSettings } from './settings.ts';
 
 export interface MissingFacts {
   readonly queueId: string;
-  /** As the envelope has it; empty for `<>`. */
+  /** As it stands in a header, with quotes where they are needed; empty for `<>`. */
   readonly sender: string;
   readonly fullName: string | undefined;
   readonly date: Date;
@@ -51,7 +50,7 @@ function messageId({ date, queueId }: MissingFacts, { myhostname, longQueueIds }
 
 function fromValue({ sender, fullName }: MissingFacts, { headerFromFormat }: CleanupSettings): string {
   if (sender === '') return 'MAILER-DAEMON';
-  const address = quoteLocal(toBinary(sender));
+  const address = toBinary(sender);
   const name = (fullName ?? '').replace(/\s+/g, ' ').trim();
   if (name === '') return address;
   return headerFromFormat === 'standard'

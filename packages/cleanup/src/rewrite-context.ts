@@ -1,7 +1,7 @@
 // Completing one address as it stands in a header: `bob` is `bob@$myorigin`, `site!bob` is `bob@site`, a source route
 // goes. POSTFIX: trivial-rewrite(8): rewrite_tree. Binary strings in, binary strings out; pure.
 
-import { quoteLocal, scanTokens, type Token, internalise } from './address-tokens.ts';
+import { type Token, innerText, quoteLocal, scanTokens } from './address-tokens.ts';
 
 export interface RewriteRules {
   readonly swapBangpath: boolean;
@@ -72,9 +72,4 @@ function withoutLastDot(words: readonly Word[]): readonly Word[] {
   return isDangling && !isOperator(before, '.') && !isOperator(before, '@') ? words.slice(0, -1) : words;
 }
 
-function quoteWords(words: readonly Word[]): string {
-  return quoteLocal(words.map(({ kind, text }) => (kind === 'literal' ? `[${text}]` : text)).join(''));
-}
-
-/** Whether two spellings are one address. */
-export const sameAddress = (one: string, other: string): boolean => internalise(one) === internalise(other);
+const quoteWords = (words: readonly Word[]): string => quoteLocal(innerText(words));

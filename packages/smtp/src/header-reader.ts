@@ -22,6 +22,8 @@ export class HeaderReader {
   /** Inside a line that was judged before its end came. */
   #midLine = false;
   #done = false;
+  /** A field was seen. */
+  #fields = false;
   received = 0;
 
   /** Gives on what may be given on. */
@@ -77,9 +79,11 @@ export class HeaderReader {
   #judge(line: Buffer): LineKind {
     const first = line[0];
     if (first === undefined || (first === CR && line.length === 1)) return 'empty';
-    if (first === SPACE || first === TAB) return 'continuation';
+    // POSTFIX: what cannot continue anything is text: it must not become part of our own fields.
+    if (first === SPACE || first === TAB) return this.#fields ? 'continuation' : 'text';
     const name = fieldName(line);
     if (name === undefined) return 'text';
+    this.#fields = true;
     if (name === 'received') this.received++;
     return 'field';
   }
