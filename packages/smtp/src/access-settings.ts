@@ -36,6 +36,10 @@ export interface AccessSettings {
   readonly tlsAskCcert: boolean;
   readonly tlsReqCcert: boolean;
   readonly tlsRules: TlsRules;
+  readonly perRequestDeadline: boolean;
+  readonly minDataRate: number;
+  /** By the tables of `smtpd_forbidden_commands`. */
+  readonly isForbiddenCommand: (verb: string) => boolean;
   readonly commandFilter: AccessTable | undefined;
   readonly rejectFooterMaps: AccessTable | undefined;
   /** postscreen found something: every recipient is refused with this. */
@@ -64,6 +68,9 @@ export const DEFAULT_ACCESS_SETTINGS: AccessSettings = {
   tlsAskCcert: false,
   tlsReqCcert: false,
   tlsRules: DEFAULT_TLS_RULES,
+  perRequestDeadline: false,
+  minDataRate: 500,
+  isForbiddenCommand: () => false,
   commandFilter: undefined,
   rejectFooterMaps: undefined,
 };

@@ -20,8 +20,11 @@ const COMPLAINTS: Readonly<Record<'message' | 'recipient' | 'auth', string>> = {
   auth: 'too many AUTH commands',
 };
 
-const isExempt = ({ settings, mayXclient, peer }: Conversation): boolean =>
-  mayXclient || settings.isClientLimitException(peer.remoteAddress);
+/** By name too, once it is known: a connection is counted before that. */
+function isExempt({ settings, mayXclient, peer, client }: Conversation): boolean {
+  const name = client instanceof Promise || client.name === 'unknown' ? undefined : client.name;
+  return mayXclient || settings.isClientLimitException(peer.remoteAddress, name);
+}
 
 /** Counts one more; true when that is one too many, which has been logged. */
 function isOneTooMany(conversation: Conversation, event: ClientEvent): boolean {

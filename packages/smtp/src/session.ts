@@ -30,6 +30,7 @@ import { type LookupAnswer, findFirst } from './restrictions/access-lookup.ts';
 import { withFooter } from './reject-footer.ts';
 import { type Reply, plainReply, printable, reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
+import { RequestDeadline } from './request-deadline.ts';
 import { ReplyWriter } from './reply-writer.ts';
 import { CommandCounts, SessionLog, escaped } from './session-log.ts';
 import type { SmtpSettings } from './settings.ts';
@@ -99,6 +100,7 @@ export class SmtpSession implements ProtocolSession {
   #errors = 0;
   #junk = 0;
   #running: Command | undefined;
+  #deadline: RequestDeadline | undefined;
   /** What the next command is answered with, whatever it is. */
   #turnedAway: Reply | undefined;
 
@@ -119,6 +121,7 @@ export class SmtpSession implements ProtocolSession {
         ? {}
         : { footed: (value: Reply) => withFooter(this.#conversation, value) }),
     });
+    if (settings.perRequestDeadline) this.#deadline = new RequestDeadline(ports.clock, settings);
     const lines = this.#lines;
     this.#conversation = {
       settings,
@@ -219,6 +222,8 @@ export class SmtpSession implements ProtocolSession {
 
   receive(chunk: Buffer): void {
     if (this.#mode.kind === 'over' || this.#mode.kind === 'tls') return;
+    const kind = this.#mode.kind === 'message' ? 'message' : 'command';
+    if (this.#waits === 0 && this.#deadline?.isOver(chunk.length, kind) === true) return this.timedOut();
     this.#framer.push(chunk);
     if (this.#waits === 0) this.#pump();
     this.#throttle();
@@ -412,8 +417,8 @@ export class SmtpSession implements ProtocolSession {
   #runUnknown(verb: string, text: string): void {
     this.#conversation.where = UNKNOWN;
     // POSTFIX: a header line or an HTTP request: somebody abuses the client to talk to us.
-    const { forbiddenCommands, forbidOddCommands } = this.#settings;
-    const odd = forbidOddCommands && !/^[A-Z]/.test(verb);
+    const { forbiddenCommands, forbidOddCommands, isForbiddenCommand } = this.#settings;
+    const odd = (forbidOddCommands && !/^[A-Z]/.test(verb)) || isForbiddenCommand(verb);
     if (odd || /^[!-9;-~]+:/.test(verb) || forbiddenCommands.has(verb)) {
       const shown = printable(text).slice(0, 100);
       this.#lines.write('warn', (client) => `warning: non-SMTP command from ${client}: ${shown}`);
@@ -479,6 +484,7 @@ export class SmtpSession implements ProtocolSession {
 
   #answer({ reply: value, ok, next }: Outcome): void {
     if (value !== undefined) this.#say(value);
+    this.#deadline?.begin();
     this.#intake.forgetChunks();
     switch (next?.kind) {
       case 'sasl':

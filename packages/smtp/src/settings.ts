@@ -82,7 +82,7 @@ export interface SmtpSettings extends AccessSettings {
   /** Connections an address may have to one listener; 0: any number. POSTFIX: smtpd_client_connection_count_limit. */
   readonly clientConnectionCountLimit: number;
   /** POSTFIX: smtpd_client_event_limit_exceptions. */
-  readonly isClientLimitException: (address: string) => boolean;
+  readonly isClientLimitException: (address: string, name?: string) => boolean;
   readonly rateLimits: ClientRateLimits;
   /** `smtpd_upstream_proxy_protocol`. */
   readonly upstreamProxy: 'none' | 'haproxy';

@@ -14,7 +14,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
   session: `allow_percent_hack allow_untrusted_routing always_add_missing_headers disable_vrfy_command hopcount_limit
     line_length_limit local_header_rewrite_clients smtpd_forbid_bare_newline smtpd_forbid_bare_newline_reject_code
     smtpd_forbid_unauth_pipelining message_size_limit queue_minfree smtpd_banner smtpd_delay_reject smtpd_discard_ehlo_keywords smtpd_error_sleep_time
-    smtpd_forbidden_commands smtpd_hard_error_limit smtpd_helo_required smtpd_junk_command_limit smtpd_noop_commands
+    smtpd_forbidden_commands smtpd_min_data_rate smtpd_per_request_deadline smtpd_per_record_deadline smtpd_hard_error_limit smtpd_helo_required smtpd_junk_command_limit smtpd_noop_commands
     smtpd_peername_lookup smtpd_recipient_limit smtpd_recipient_overshoot_limit smtpd_soft_error_limit
     smtpd_starttls_timeout smtpd_timeout smtputf8_enable soft_bounce strict_rfc821_envelopes swap_bangpath`,
   tls: `smtpd_tls_CAfile smtpd_tls_CApath smtpd_tls_ask_ccert smtpd_tls_exclude_ciphers smtpd_tls_fingerprint_digest

@@ -38,6 +38,9 @@ export function accessSettingsOf(s: PostfixSettings, tables: TableRegistry): Acc
     tlsAskCcert: asksForCertificate(s),
     tlsReqCcert: s.bool('smtpd_tls_req_ccert') && isTlsRequired(s),
     tlsRules: tlsRulesOf(s),
+    perRequestDeadline: s.bool('smtpd_per_request_deadline'),
+    minDataRate: Math.max(1, s.int('smtpd_min_data_rate')),
+    isForbiddenCommand: forbiddenByTable(s, tables),
     commandFilter: maps('smtpd_command_filter'),
     rejectFooterMaps: maps('smtpd_reject_footer_maps'),
   };
@@ -108,4 +111,23 @@ function authorities(s: PostfixSettings): string[] {
           .filter((entry) => /^[0-9a-f]{8}\.[0-9]+$/.test(entry))
           .map((entry) => readFileSync(`${folder}/${entry}`, 'utf8'));
   return [...(file === '' ? [] : [readFileSync(file, 'utf8')]), ...fromFolder];
+}
+
+/** The tables among the words of `smtpd_forbidden_commands`. */
+function forbiddenByTable(s: PostfixSettings, tables: TableRegistry): (verb: string) => boolean {
+  const name = 'smtpd_forbidden_commands';
+  const opened = s
+    .list(name)
+    // The one that stands there by default is built in.
+    .filter((word) => /^[a-z]+:/.test(word) && !word.startsWith('regexp:{{/^[^A-Z]/'))
+    .map((word) => tables.open(word, { parameter: name, origin: s.originOfWord(name, word) }));
+  return (verb) =>
+    opened.some((table) => {
+      try {
+        const entry = table.find(verb);
+        return entry !== undefined && !(entry instanceof Promise);
+      } catch {
+        return false;
+      }
+    });
 }

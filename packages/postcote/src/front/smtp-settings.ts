@@ -215,10 +215,10 @@ function localHeaderAddresses(s: PostfixSettings, tables: TableRegistry): (addre
 }
 
 /** A list that cannot answer now lets nobody in; networks come from files and are never asked elsewhere. */
-function addressMatcher(list: MatchList): (address: string) => boolean {
-  return (address) => {
+function addressMatcher(list: MatchList): (address: string, name?: string) => boolean {
+  return (address, name) => {
     try {
-      return list.matches({ address }) === true;
+      return list.matches({ address, ...(name === undefined ? {} : { name }) }) === true;
     } catch {
       return false;
     }
