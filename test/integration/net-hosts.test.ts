@@ -97,6 +97,9 @@ describe.skipIf(missing !== undefined)(
         // One exchange with addresses of both families, of which only the one of IPv6 answers.
         'both.test': { mx: [[10, 'mx.both.test']] },
         'mx.both.test': { a: [odd(40)], aaaa: [SIX] },
+        'mx.fallback.test': { a: [odd(38)] },
+        'null.lost.test': { mx: [[0, '']] },
+        'mine.test': { mx: [[10, 'other-name.test']] },
         'bound.test': { mx: [[10, 'mx.bound.test']] },
         'mx.bound.test': { a: [odd(39)] },
       };
@@ -156,7 +159,7 @@ describe.skipIf(missing !== undefined)(
       const transports = path.join(folder, 'transports');
       fs.writeFileSync(
         transports,
-        'silent.test impatient:\nbackup.test impatient:\n.odd.test impatient:\nbound.test bound:\n',
+        'silent.test impatient:\nbackup.test impatient:\n.odd.test impatient:\nbound.test bound:\nlost.test backed:\nnull.lost.test backed:\nmine.test best:\n',
       );
       config = writeConfig(folder, {
         ports: PORTS,
@@ -178,6 +181,10 @@ describe.skipIf(missing !== undefined)(
         extraMaster: [
           `${OURS}:25 inet n - n - - smtpd`,
           // For hosts that fall silent: the others have Postfix's own patience.
+          'backed unix - - n - - smtp',
+          '  -o smtp_fallback_relay=[mx.fallback.test]',
+          'best unix - - n - - smtp',
+          '  -o best_mx_transport=local',
           'bound unix - - n - - smtp',
           `  -o smtp_bind_address=${OTHER}`,
           'impatient unix - - n - - smtp',
@@ -446,6 +453,19 @@ describe.skipIf(missing !== undefined)(
       await crowd.serve(odd(39));
       await arrives(await send('a@bound.test'), /status=sent/);
       expect((await crowd.served(odd(39))).peers).toEqual([OTHER]);
+    });
+
+    it('a host that stands in takes what cannot be found, and nothing that is not wanted anywhere', async () => {
+      await crowd.serve(odd(38));
+      await arrives(await send('a@lost.test'), /relay=mx\.fallback\.test\[10\.77\.1\.38\]:25, .*status=sent/);
+      await returns(await send('a@null.lost.test'), /dsn=5\.1\.0, status=bounced/, '5.1.0');
+      expect((await crowd.served(odd(38))).taken).toHaveLength(1);
+    });
+
+    it('best_mx_transport takes mail of which we are the best exchange', async () => {
+      const text = 'Subject: mine after all\r\n\r\nx\r\n';
+      await arrives(await send(`${alice.name}@mine.test`, { text }), /relay=local, .*status=sent/);
+      expect(inbox(alice).some((mail) => mail.includes('Subject: mine after all'))).toBe(true);
     });
 
     it('smtp-sink takes two hundred', async () => {
