@@ -133,6 +133,55 @@ describeAsRoot('commands', () => {
     expect(mail).toContain(`from userid ${alice.uid}`);
   });
 
+  /** As scripts do it: the shell, Perl, PHP's mail(), cron, s-nail; as a user without any privilege. */
+  const scripts: readonly (readonly [string, string, boolean])[] = [
+    ['a pipe in the shell', `printf 'Subject: from sh\\n\\nbody\\n' | "$SENDMAIL" "$TO"`, true],
+    [
+      'Perl’s open |sendmail',
+      `perl -e 'open(M, "|$ENV{SENDMAIL} -oi -t") or die; print M "To: $ENV{TO}\\nSubject: from perl\\n\\nline\\n.\\nend\\n"; close(M) or die "status $?"'`,
+      true,
+    ],
+    [
+      'PHP’s mail()',
+      `printf 'To: %s\\r\\nSubject: from php\\r\\nX-PHP-Originating-Script: 1000:x.php\\r\\n\\r\\nbody\\r\\n' "$TO" | sh -c "$SENDMAIL -t -i"`,
+      true,
+    ],
+    [
+      'cron',
+      `printf 'From: %s (Cron Daemon)\\nTo: %s\\nSubject: from cron\\nAuto-Submitted: auto-generated\\n\\nout\\n' "$USER" "$TO" | "$SENDMAIL" -i -FCronDaemon -B8BITMIME -oem "$TO"`,
+      true,
+    ],
+    [
+      's-nail',
+      `printf 'body\\n' | s-nail -n -S v15-compat -S mta="$SENDMAIL" -s 'from s-nail' "$TO"`,
+      fs.existsSync('/usr/bin/s-nail'),
+    ],
+  ];
+  for (const [name, script, possible] of scripts) {
+    it.skipIf(!possible)(`takes mail from ${name}`, async () => {
+      const subject = `from ${/from ([\w-]+)/.exec(script)?.[1] ?? ''}`;
+      const { code, stderr } = await runProgram('sh', ['-c', script], {
+        uid: alice.uid,
+        gid: alice.gid,
+        cwd: '/',
+        env: {
+          ...commands.environment,
+          SENDMAIL: commands.path('sendmail'),
+          TO: bob.name,
+          HOME: alice.home,
+          USER: alice.name,
+          LOGNAME: alice.name,
+        },
+      });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const mail = await mailWith(bob, `Subject: ${subject}`);
+      expect(mail).toContain(`from userid ${alice.uid}`);
+      expect(mail).toMatch(/^Message-I[Dd]: </m);
+      if (name.startsWith('Perl')) expect(mail).toContain('line\n.\nend\n');
+      expect(mail).not.toContain('\r');
+    });
+  }
+
   it('says what is wrong as the program of that name does', async () => {
     const nobody = await commands.run('sendmail', ['-t'], { account: alice, input: 'Subject: x\n\n' });
     expect(nobody).toMatchObject({
