@@ -44,8 +44,7 @@ test(`${KILLS} kills while the queue is administered lose nothing`, { timeout: 1
   expect(acknowledged.filter((name) => !ended.has(name))).toEqual([]);
   expect([...ended].filter((name) => name.startsWith('damaged') || name === 'nameless')).toEqual([]);
   // All of it did happen.
-  for (const file of ['delivered', 'returned', 'deleted'])
-    expect(linesOf(file).length).toBeGreaterThan(0);
+  for (const file of ['delivered', 'returned', 'deleted']) expect(linesOf(file).length).toBeGreaterThan(0);
   expect(linesOf('returned').filter((name) => Number(name) % 3 !== 0)).toEqual([]);
   expect(linesOf('problems')).toEqual([]);
   expect(readdirSync(path.join(folder.path, 'queue', 'spool'))).toEqual([]);
