@@ -66,7 +66,9 @@ export function smtpSettingsOf(listener: SmtpListener, ports: SmtpSettingsPorts)
     },
     delayReject: s.bool('smtpd_delay_reject'),
     relayBeforeRecipientRestrictions: s.bool('smtpd_relay_before_recipient_restrictions'),
-    rejectUnlistedRecipient: s.bool('smtpd_reject_unlisted_recipient'),
+    rejectUnlistedRecipient:
+      s.bool('smtpd_reject_unlisted_recipient') &&
+      !s.list('receive_override_options').includes('no_unknown_recipient_checks'),
     rejectUnlistedSender: s.bool('smtpd_reject_unlisted_sender'),
     parseRestrictions: (text) => s.restrictionsIn(text, FROM_A_TABLE).map(item),
     expandTemplate(template, values) {
