@@ -218,6 +218,19 @@ const CASES: readonly Case[] = [
     }),
     outcome: (stage) => status(stage, addressOf(stage.user('seen'))),
   },
+  ...['aliasnull', 'aliaslist', 'piped'].map((name): Case => {
+    const address = name === 'piped' ? `again@piped.${DOMAIN}` : `${name}@${DOMAIN}`;
+    return {
+      name: `a message that ${name} was delivered before`,
+      users: [],
+      mail: () => ({ to: address, headers: [`Delivered-To: ${address.toUpperCase()}`] }),
+      outcome(stage) {
+        const found = statusesOf(stage.world.log(), address).filter((one) => one.status === 'bounced');
+        expect(found).toHaveLength(1);
+        return found;
+      },
+    };
+  }),
   {
     name: "a command in root's aliases: default_privs",
     users: [],

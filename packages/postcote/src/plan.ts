@@ -13,6 +13,7 @@ import {
   type TableSpec,
   formatOrigin,
   formatProblem,
+  notice,
   parseTableSpec,
   refuse,
 } from '@postcote/config';
@@ -20,6 +21,7 @@ import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/ed
 import { POP_WORKAROUNDS, type PopWorkaround, parseUidlFormat } from '@postcote/pop3';
 import { SUPPORTED_RESTRICTIONS } from '@postcote/smtp';
 import { silentLog } from '@postcote/wire';
+import { parsePipeService } from './local/pipe-service.ts';
 import { readLocalSettings } from './local/read-settings.ts';
 import { filterProblems } from './front/filters/filter-settings.ts';
 import type { AuthSettings, PassedListener, SecretTables, ServerPaths, TlsFiles } from './ipc.ts';
@@ -76,6 +78,7 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
   const smtpTls = readSmtpTls(postfix, problems);
   const mailboxTls = readMailboxTls(dovecot, problems);
   const listeners = planListeners(configuration, { smtp: smtpTls, mailbox: mailboxTls }, problems);
+  checkPipes(configuration, problems);
   const worker = planWorker(postfix, dovecot, problems);
   planFilters(configuration, problems);
   const auth = planAuth(dovecot, problems);
@@ -104,6 +107,16 @@ export async function planServer(paths: ServerPaths): Promise<ServerPlan> {
     configuration,
     notices: problems.map(formatProblem),
   };
+}
+
+/** Rows of pipe(8) that cannot be run are said at start, not when their first mail waits. */
+function checkPipes({ master }: LoadedConfiguration, problems: Problem[]): void {
+  for (const { name, type, command, arguments: words, origin } of master?.services ?? []) {
+    if (type !== 'unix' || command !== 'pipe') continue;
+    const parsed = parsePipeService(name, words);
+    if (typeof parsed === 'string')
+      problems.push(notice(origin, { name, message: `mail for this pipe service will wait: ${parsed}` }));
+  }
 }
 
 /**

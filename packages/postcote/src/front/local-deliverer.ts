@@ -15,7 +15,7 @@ import type { DeliveryClient, DeliveryOutcome } from '../delivery/client.ts';
 import type { DeliveryHeader, DeliveryPart, OpenDelivery } from '../delivery/protocol.ts';
 import type { ClientFacts } from '../local/command-environment.ts';
 import type { ForwardTarget } from '../local/forward-file.ts';
-import { findDeliveredTo } from './delivered-to.ts';
+import { wasDeliveredTo } from '../delivery/delivered-to.ts';
 
 /** Before the name of the alias, in a local destination: no account has a colon in its name. */
 export const ALIAS_PREFIX = 'alias:';
@@ -64,16 +64,10 @@ export class LocalDeliverer {
   async deliver(job: DeliveryJob, recipient: QueuedRecipient): Promise<LocalOutcome> {
     const { nexthop } = job.destination;
     const routing = this.#routing?.();
-    const looped = recipient.part === undefined && (await isLooping(job, recipient));
-    if (looped)
-      return {
-        index: recipient.index,
-        status: 'bounced',
-        dsn: '5.4.6',
-        text: `mail forwarding loop for ${recipient.address}`,
-        relay: 'local',
-      };
     const isAlias = nexthop.startsWith(ALIAS_PREFIX);
+    // What a file or list named was looked at when it was read; what an alias names was not yet.
+    const isNew = recipient.part === undefined || (isAlias && recipient.part.include === undefined);
+    if (isNew && (await isLooping(job, recipient))) return looped(recipient);
     const transport = isAlias || routing === undefined ? '' : await routing.mailboxTransport(nexthop);
     const to = isAlias ? openAlias(nexthop.slice(ALIAS_PREFIX.length), recipient) : { user: nexthop };
     const part = isAlias ? partOfList(recipient) : partOfUser(recipient);
@@ -268,10 +262,17 @@ function extensionOf({ address }: QueuedRecipient, user: string, routing: LocalR
 
 /** POSTFIX: who has a `Delivered-To:` in the message had it before. */
 async function isLooping(job: DeliveryJob, { address }: QueuedRecipient): Promise<boolean> {
-  const found = await findDeliveredTo(await job.open());
-  const folded = address.toLowerCase();
-  return found.some((one) => one.toLowerCase() === folded);
+  const body = await job.open();
+  return await wasDeliveredTo(address, body.kind === 'octets' ? [body.octets] : body.stream());
 }
+
+const looped = ({ index, address }: QueuedRecipient): DeliveryResult => ({
+  index,
+  status: 'bounced',
+  dsn: '5.4.6',
+  text: `mail forwarding loop for ${address}`,
+  relay: 'local',
+});
 
 function resultOf({ index }: QueuedRecipient, outcome: DeliveryOutcome): DeliveryResult {
   switch (outcome.kind) {

@@ -6,6 +6,7 @@
 
 import { stat } from 'node:fs/promises';
 import type { MessageWriter, Log } from '@postcote/wire';
+import { wasDeliveredTo } from '../delivery/delivered-to.ts';
 import { type DeliveryHeader, type DeliveryPart, formatDeliveryHeaders } from '../delivery/protocol.ts';
 import type { DeliveryVerdict, DeliveryWriter } from '../delivery/receive.ts';
 import { commandEnvironment } from './command-environment.ts';
@@ -274,6 +275,9 @@ class LocalDelivery {
     if (service.size !== 0 && body.size > service.size) return failed('5.2.3', 'message too large');
     const fault = addressFault([sender, ...pipe.recipients.map(({ address }) => address)]);
     if (fault !== undefined) return fault;
+    const [only = ''] = header.recipients;
+    if (flags.includes('D') && (await wasDeliveredTo(only, body.read())))
+      return failed('5.4.6', `mail forwarding loop for ${only}`);
     const envelope = { sender, queueId, client, size: body.size, ...pipe };
     const argv = expandArgv(service, envelope, this.#settings.recipientDelimiter);
     const head = formatHead(
