@@ -43,6 +43,10 @@ export const CAPABILITIES: readonly string[] = [
   'CREATE-SPECIAL-USE',
   'OBJECTID',
   'REPLACE',
+  'COMPRESS=DEFLATE',
+  'UTF8=ACCEPT',
+  'INPROGRESS',
+  'IMAP4rev2',
   'APPENDLIMIT=4294967295',
 ];
 

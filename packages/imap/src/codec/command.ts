@@ -51,6 +51,7 @@ export type Command =
   | { readonly kind: 'capability' | 'noop' | 'logout' | 'startTls' | 'namespace' | 'idle' }
   | { readonly kind: 'check' | 'close' | 'unselect' }
   | { readonly kind: 'id'; readonly fields: ReadonlyMap<string, string> }
+  | { readonly kind: 'compress'; readonly mechanism: string }
   | { readonly kind: 'enable'; readonly names: readonly string[] }
   | { readonly kind: 'login'; readonly user: string; readonly password: string }
   | { readonly kind: 'authenticate'; readonly mechanism: string; readonly initial?: string }

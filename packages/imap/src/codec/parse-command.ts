@@ -15,7 +15,7 @@ import {
 } from './parse/mailboxes.ts';
 import { parseCopy, parseStore, parseUidExpunge } from './parse/messages.ts';
 import { parseCancelUpdate, parseSearch, parseSort, parseThread } from './parse/search.ts';
-import { parseAuthenticate, parseEnable, parseId, parseLogin } from './parse/session.ts';
+import { parseAuthenticate, parseCompress, parseEnable, parseId, parseLogin } from './parse/session.ts';
 
 type Parser = (args: readonly Arg[]) => Parsed<Command>;
 
@@ -39,6 +39,7 @@ const PARSERS: ReadonlyMap<string, Parser> = new Map<string, Parser>([
   ['UNSELECT', plain('unselect')],
   ['ID', parseId],
   ['ENABLE', parseEnable],
+  ['COMPRESS', parseCompress],
   ['LOGIN', parseLogin],
   ['AUTHENTICATE', parseAuthenticate],
   ['SELECT', (args) => parseSelect(args, false)],

@@ -8,6 +8,7 @@ import { type AppendResult, MailboxError } from '@postcote/mailbox';
 import type { AppendStep } from '../codec/command.ts';
 import type { CommandReader, ReaderEvent } from '../codec/command-reader.ts';
 import { parseAppendStretch } from '../codec/parse/append.ts';
+import { namesFromUtf8 } from '../codec/utf8-names.ts';
 import { bad, no, ok, type Status } from '../codec/response.ts';
 import { formatNumbers } from '../codec/sequence-set.ts';
 import { appendRefusal, EMPTY_MESSAGE, OpenAppend } from './append.ts';
@@ -142,7 +143,11 @@ export class Appending {
   }
 
   async #take(event: AppendEvent | CommandEvent, literal: boolean): Promise<void> {
-    const { verb, args, tag } = event;
+    const { verb, tag } = event;
+    const args =
+      this.#target === undefined && this.#options.core.utf8Names
+        ? namesFromUtf8(verb, event.args)
+        : event.args;
     const list = event.kind === 'append' ? event.list : undefined;
     const form = this.#messages.at(-1)?.head.form;
     const steps = parseAppendStretch({ verb, args, literal, ...(list === undefined ? {} : { list }) }, form);

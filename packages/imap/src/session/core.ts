@@ -4,7 +4,8 @@ import type { Mailbox, MailStore } from '@postcote/mailbox';
 import type { GatheringWriter, Log } from '@postcote/wire';
 import { CAPABILITIES, withSetting } from '../capabilities.ts';
 import type { Command, CommandKind } from '../codec/command.ts';
-import type { Status } from '../codec/response.ts';
+import { formatAstring, formatString, type Status } from '../codec/response.ts';
+import { formatUtf8Name } from '../codec/utf8-names.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
 import { Selected } from './selected.ts';
 
@@ -73,6 +74,9 @@ export interface SessionCoreOptions {
   readonly user: string;
 }
 
+/** RFC 9585 §4: no more often than this. DOVECOT: ten seconds. */
+const PROGRESS_MS = 10_000;
+
 /** How long work may go on before other sessions get their turn. */
 const SLICE_MS = 8;
 
@@ -98,11 +102,14 @@ export class SessionCore {
   /** Writes a line about this session. */
   logInfo: (text: string) => void = () => {};
   selected: Selected | undefined;
+  /** COMPRESS is in force. */
+  compressed = false;
   /** Of the command that runs. */
   tag = '';
   /** The connection is gone or going: long work stops. */
   over = false;
   #sliceEnd = 0;
+  #nextProgress = 0;
 
   constructor(options: SessionCoreOptions) {
     this.store = options.store;
@@ -120,9 +127,28 @@ export class SessionCore {
   async breathe(): Promise<void> {
     if (this.out.blocked) await this.out.ready();
     if (this.clock.now() < this.#sliceEnd) return;
+    this.#tellProgress();
     this.out.flush();
     await this.clock.turn();
     this.#sliceEnd = this.clock.now() + SLICE_MS;
+  }
+
+  /** The command that runs has done so much of so much; told when it takes long (RFC 9585). Undefined: no such thing. */
+  progress: { done: number; readonly goal: number } | undefined;
+
+  #tellProgress(): void {
+    const { progress } = this;
+    if (progress === undefined || this.clock.now() < this.#nextProgress) return;
+    this.#nextProgress = this.clock.now() + PROGRESS_MS;
+    const { done: part, goal } = progress;
+    this.out.text(`* OK [INPROGRESS (${formatString(this.tag)} ${part} ${goal})] Still working on it\r\n`);
+  }
+
+  /** A command begins: the client has heard of nothing yet. */
+  beginCommand(tag: string): void {
+    this.tag = tag;
+    this.progress = undefined;
+    this.#nextProgress = this.clock.now() + PROGRESS_MS;
   }
 
   /** Whether `breathe` has something to do; spares an await per message. */
@@ -142,9 +168,25 @@ export class SessionCore {
     if (modseq !== undefined) this.out.text(`* OK [HIGHESTMODSEQ ${modseq}] Highest\r\n`);
   }
 
+  /** RFC 9051: the session speaks IMAP4rev2. */
+  get rev2(): boolean {
+    return this.enabled.has('IMAP4REV2');
+  }
+
+  /** Mailbox names are in UTF-8, in both directions. */
+  get utf8Names(): boolean {
+    return this.rev2 || this.enabled.has('UTF8=ACCEPT');
+  }
+
+  formatName(name: string): string {
+    return this.utf8Names ? formatUtf8Name(name) : formatAstring(name);
+  }
+
   /** What is announced in this session. */
   get capabilities(): string {
-    return withSetting(CAPABILITIES, this.settings.capability);
+    const words = withSetting(CAPABILITIES, this.settings.capability);
+    // RFC 4978 §3: there is nothing more to be had by it.
+    return this.compressed ? words.replace(' COMPRESS=DEFLATE', '') : words;
   }
 
   beginSlice(): void {
@@ -160,7 +202,7 @@ export class SessionCore {
   /** Selects, with the recent messages claimed unless read-only. */
   async select(mailbox: Mailbox, readOnly: boolean): Promise<Selected> {
     const recent = readOnly ? mailbox.unclaimedRecent : await mailbox.claimRecent();
-    this.selected = new Selected(mailbox, readOnly, recent);
+    this.selected = new Selected(mailbox, readOnly, this.rev2 ? [] : recent);
     return this.selected;
   }
 }
@@ -168,7 +210,7 @@ export class SessionCore {
 export interface Outcome {
   readonly status: Status;
   /** What the session does after answering. */
-  readonly next?: 'logout' | 'idle';
+  readonly next?: 'logout' | 'idle' | 'compress';
 }
 
 export function done(status: Status): Outcome {

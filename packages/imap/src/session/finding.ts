@@ -25,7 +25,10 @@ export async function findMessages(
   await program.consult(selected.mailbox);
   const found: number[] = [];
   const { uids } = selected;
+  const progress = { done: 0, goal: uids.length };
+  core.progress = progress;
   for (let index = 0; index < uids.length && !core.over; index++) {
+    progress.done = index;
     if (core.shouldBreathe) await core.breathe();
     const uid = uids[index] as number;
     const record = selected.record(uid, index);
@@ -38,6 +41,7 @@ export async function findMessages(
     });
     if (typeof matched === 'boolean' ? matched : await matched) found.push(index);
   }
+  core.progress = undefined;
   return found;
 }
 

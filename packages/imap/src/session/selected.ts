@@ -39,6 +39,8 @@ export interface SyncOptions {
   /** RFC 7162: FETCH responses carry the modification sequence; VANISHED stands for EXPUNGE. */
   /** Messages that are new to the client are told another time. */
   readonly holdNew?: boolean;
+  /** RFC 9051 knows no recent messages. */
+  readonly hideRecent?: boolean;
   readonly condstore: boolean;
   readonly qresync: boolean;
 }
@@ -218,7 +220,7 @@ export class Selected {
     }
     const lastKnown = this.uids.at(-1) ?? 0;
     const hasNew = (mailbox.records.at(-1)?.uid ?? 0) > lastKnown;
-    if (hasNew && options.holdNew !== true) await this.#noticeRecent();
+    if (hasNew && options.holdNew !== true && options.hideRecent !== true) await this.#noticeRecent();
     const diff = diffView(this.#view, mailbox, options);
     if (diff.reset) throw new MailboxReplaced('UIDVALIDITY changed');
     if (diff.vanished.length > 0) this.contexts.forget(out, diff.vanished, this.#view.uids);
@@ -233,7 +235,7 @@ export class Selected {
     else if (diff.vanished.length > 0) out.text(`* VANISHED ${formatNumbers(diff.vanished)}\r\n`);
     if (diff.exists !== undefined) out.text(`* ${diff.exists} EXISTS\r\n`);
     const recent = this.recentCount;
-    if (recent !== this.#recentShown || diff.exists !== undefined) {
+    if (options.hideRecent !== true && (recent !== this.#recentShown || diff.exists !== undefined)) {
       this.#recentShown = recent;
       out.text(`* ${recent} RECENT\r\n`);
     }

@@ -10,12 +10,14 @@ import { MailboxError, type MailStore } from '@postcote/mailbox';
 import { GatheringWriter, type Log, type ProtocolSession, type SessionHost } from '@postcote/wire';
 import { CommandReader, type ReaderEvent } from '../codec/command-reader.ts';
 import { DEFAULT_CODEC_LIMITS } from '../codec/limits.ts';
+import { namesFromUtf8 } from '../codec/utf8-names.ts';
 import { parseCommand } from '../codec/parse-command.ts';
 import { bad, formatContinuation, formatStatus, no, ok, type Status } from '../codec/response.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
 import { type Answer, Appending, APPENDING, type AppendEvent, type CommandEvent } from './appending.ts';
 import { type AnyRow, COMMANDS } from './commands/index.ts';
 import { BrokenLiteral } from './commands/fetch.ts';
+import { CompressibleHost } from './compressible-host.ts';
 import { type ImapUserSettings, type Outcome, SessionCore } from './core.ts';
 import { Idling } from './idling.ts';
 import { INTERNAL_ERROR, statusOfError } from './mailbox-errors.ts';
@@ -46,6 +48,7 @@ const MAX_PACKED_RANGES = 20_000;
 
 export class ImapUserSession implements ProtocolSession {
   readonly #options: ImapUserOptions;
+  readonly #host: CompressibleHost;
   readonly #core: SessionCore;
   readonly #out: GatheringWriter;
   readonly #reader: CommandReader;
@@ -65,8 +68,9 @@ export class ImapUserSession implements ProtocolSession {
   #begun = 0;
 
   constructor(options: ImapUserOptions) {
+    this.#host = new CompressibleHost(options.host);
     this.#options = options;
-    this.#out = new GatheringWriter(options.host);
+    this.#out = new GatheringWriter(this.#host);
     this.#core = new SessionCore({ ...options, out: this.#out });
     this.#log = new SessionLog(options.log, {
       user: options.user,
@@ -92,12 +96,12 @@ export class ImapUserSession implements ProtocolSession {
   }
 
   start(): void {
-    const { handOff, host, settings } = this.#options;
+    const { handOff, settings } = this.#options;
     if (this.#asleep !== undefined) {
       void this.#wake(this.#asleep);
       return;
     }
-    host.setIdleTimeout(settings.idleTimeout);
+    this.#host.setIdleTimeout(settings.idleTimeout);
     this.#out.text(formatStatus(handOff.tag, ok('Logged in', `CAPABILITY ${this.#core.capabilities}`)));
     this.#out.flush();
     this.#lastEnd = this.#options.clock.now();
@@ -105,12 +109,18 @@ export class ImapUserSession implements ProtocolSession {
 
   receive(chunk: Buffer): void {
     if (this.#over) return;
+    if (this.#host.compressing) this.#host.receive(chunk);
+    else this.#take(chunk);
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#over) return;
     this.#core.counters.input += chunk.length;
     this.#reader.push(chunk);
     if (!this.#running) void this.#work();
     else if (this.#reader.buffered > MAX_WAITING && !this.#paused) {
       this.#paused = true;
-      this.#options.host.pause();
+      this.#host.pause();
     }
   }
 
@@ -118,6 +128,7 @@ export class ImapUserSession implements ProtocolSession {
   secured(): void {}
 
   ended(reason: string): void {
+    this.#host.ended();
     this.#finish(this.#endWords(reason));
   }
 
@@ -138,6 +149,8 @@ export class ImapUserSession implements ProtocolSession {
     if (this.#idling === undefined && this.#reader.midCommand) return false;
     // What a followed search has told so far is not worth keeping: such clients are few.
     if ((this.#core.selected?.contexts.size ?? 0) > 0) return false;
+    // What zlib remembers of both directions cannot be put away.
+    if (this.#host.compressing) return false;
     const mailbox = this.#core.selected?.mailbox;
     if (mailbox === undefined) return true;
     return mailbox.keepsModseqs === true && (this.#idling === undefined || mailbox.watchPaths !== undefined);
@@ -193,13 +206,13 @@ export class ImapUserSession implements ProtocolSession {
   }
 
   async #restore(state: ImapSessionState): Promise<void> {
-    const { clock, host, settings } = this.#options;
+    const { clock, settings } = this.#options;
     Object.assign(this.#core.counters, state.counters);
     this.#out.octets = state.counters.output;
     this.#badCommands = state.badCommands;
     this.#lastCommand = state.lastCommand;
     this.#lastEnd = clock.now();
-    host.setIdleTimeout(settings.idleTimeout);
+    this.#host.setIdleTimeout(settings.idleTimeout);
     if (state.idleTag !== undefined) this.#reader.expectLine();
     await this.#guard(async () => {
       if (state.selected !== undefined) {
@@ -232,7 +245,7 @@ export class ImapUserSession implements ProtocolSession {
     if (this.#over) this.#release();
     if (this.#paused && !this.#over) {
       this.#paused = false;
-      this.#options.host.resume();
+      this.#host.resume();
     }
   }
 
@@ -277,13 +290,13 @@ export class ImapUserSession implements ProtocolSession {
 
   async #run({ tag, verb, args }: CommandEvent): Promise<void> {
     this.#lastCommand = verb;
-    this.#core.tag = tag;
+    this.#core.beginCommand(tag);
     const row = COMMANDS.get(verb);
     if (row === undefined) return this.#refuse(tag, `Error in IMAP command ${verb}: Unknown command`);
     // DOVECOT: the state counts before the arguments do.
     if (row.needsMailbox && this.#core.selected === undefined)
       return this.#refuse(tag, 'No mailbox selected');
-    const command = parseCommand(verb, args);
+    const command = parseCommand(verb, this.#core.utf8Names ? namesFromUtf8(verb, args) : args);
     if (command === 'unknown') return this.#refuse(tag, `Error in IMAP command ${verb}: Unknown command`);
     if (!command.ok) {
       if (command.kind === 'no') return this.#answer(tag, no(command.text, command.code));
@@ -296,9 +309,18 @@ export class ImapUserSession implements ProtocolSession {
     const problem = await this.#sync(row, verb);
     if (this.#over) return;
     this.#answer(tag, problem ?? outcome.status);
+    if (outcome.next === 'compress') {
+      // RFC 4978 §3: from behind the CRLF of this answer on.
+      this.#out.flush();
+      this.#host.compress(this.#reader.takeRest(), {
+        deliver: (chunk) => this.#take(chunk),
+        failed: (reason) => this.#closeNow(reason),
+      });
+      return;
+    }
     if (outcome.next === 'logout') {
       this.#finish('Disconnected: Logged out');
-      this.#options.host.close();
+      this.#host.close();
     }
   }
 
@@ -327,6 +349,7 @@ export class ImapUserSession implements ProtocolSession {
         holdExpunges: row.sync === 'holdExpunges',
         withUid: verb.startsWith('UID '),
         holdNew: !TELLS_NEW.has(verb) && this.#delaysNewMail,
+        hideRecent: this.#core.rev2,
         condstore: this.#core.enabled.has('CONDSTORE'),
         qresync: this.#core.enabled.has('QRESYNC'),
       });
@@ -403,7 +426,7 @@ export class ImapUserSession implements ProtocolSession {
 
   async #endAppend(event: CommandEvent): Promise<void> {
     this.#lastCommand = event.verb;
-    this.#core.tag = event.tag;
+    this.#core.beginCommand(event.tag);
     const status = await this.#appending.end(event);
     // The message is kept: that is the answer, whatever becomes of telling.
     await this.#sync({ sync: 'all', refresh: true }, event.verb);
@@ -469,7 +492,7 @@ export class ImapUserSession implements ProtocolSession {
 
   #closeNow(reason: string): void {
     this.#finish(`Disconnected: ${reason}`);
-    this.#options.host.close();
+    this.#host.close();
   }
 
   /** Once: gives everything back and writes the line about the session. */

@@ -21,7 +21,10 @@ export async function sortMessages(
   const { criteria } = what;
   const fields = criteria.map(({ field }) => field);
   const items: Item[] = [];
+  const progress = { done: 0, goal: what.found.length };
+  core.progress = progress;
   for (const index of what.found) {
+    progress.done += 1;
     if (core.over) return [];
     if (core.shouldBreathe) await core.breathe();
     const handle = selected.mailbox.message(selected.uids[index] as number);
@@ -33,6 +36,7 @@ export async function sortMessages(
       if (!(error instanceof MailboxError && error.code === 'expunged')) throw error;
     }
   }
+  core.progress = undefined;
   const sorted = await sortInSlices(items, comparison(criteria), () =>
     core.shouldBreathe ? core.breathe() : undefined,
   );

@@ -48,3 +48,10 @@ export function parseAuthenticate(args: readonly Arg[]): Parsed<CommandOf<'authe
   if (initial === undefined || !cursor.atEnd) return badArguments();
   return parsed({ kind: 'authenticate', mechanism, initial });
 }
+
+/** RFC 4978 §3. */
+export function parseCompress(args: readonly Arg[]): Parsed<CommandOf<'compress'>> {
+  const cursor = new ArgCursor(args);
+  const mechanism = cursor.word();
+  return mechanism === undefined || !cursor.atEnd ? badArguments() : parsed({ kind: 'compress', mechanism });
+}

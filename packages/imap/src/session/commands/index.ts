@@ -11,7 +11,7 @@ import { CANCELUPDATE, SEARCH } from './search.ts';
 import { CHECK, CLOSE, SELECT, UNSELECT } from './select.ts';
 import { THREAD } from './thread.ts';
 import { STATUS } from './status.ts';
-import { CAPABILITY, ENABLE, ID, IDLE, LOGOUT, NAMESPACE, NOOP } from './session.ts';
+import { CAPABILITY, COMPRESS, ENABLE, ID, IDLE, LOGOUT, NAMESPACE, NOOP } from './session.ts';
 
 /** A row as the session sees it: any command of its kinds. */
 export interface AnyRow extends Omit<CommandRow, 'run' | 'kinds'> {
@@ -43,6 +43,7 @@ export const COMMANDS: ReadonlyMap<string, AnyRow> = new Map([
   ['ID', row(ID)],
   ['ENABLE', row(ENABLE)],
   ['NAMESPACE', row(NAMESPACE)],
+  ['COMPRESS', row(COMPRESS)],
   ['IDLE', row(IDLE)],
   ['SELECT', row(SELECT)],
   ['EXAMINE', row(SELECT)],

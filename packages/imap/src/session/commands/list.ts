@@ -3,7 +3,7 @@
 
 import { MailboxError, type MailboxEntry } from '@postcote/mailbox';
 import type { ListCommand } from '../../codec/command.ts';
-import { formatAstring, ok } from '../../codec/response.ts';
+import { ok } from '../../codec/response.ts';
 import { type CommandRow, done, type SessionCore } from '../core.ts';
 import { ListPattern } from '../list-pattern.ts';
 import { statusResponse } from './status.ts';
@@ -47,7 +47,7 @@ async function listOne(core: SessionCore, { command, entry, parents }: ListOne):
   const info = childInfo
     ? ` (CHILDINFO ("${command.select.has('SUBSCRIBED') ? 'SUBSCRIBED' : 'SPECIAL-USE'}"))`
     : '';
-  core.out.text(`* LIST (${attributes(entry, command)}) "/" ${formatAstring(entry.name)}${info}\r\n`);
+  core.out.text(`* LIST (${attributes(entry, command)}) "/" ${core.formatName(entry.name)}${info}\r\n`);
   if (command.status.length === 0 || !entry.selectable || !entry.exists) return;
   try {
     core.out.text(await statusResponse(core, entry.name, command.status));
@@ -62,10 +62,10 @@ function isSelectedBy(entry: MailboxEntry, { select }: ListCommand): boolean {
   return !select.has('SPECIAL-USE') || entry.specialUse !== undefined;
 }
 
-// DOVECOT: attributes in this order; without RETURN plain LIST gives children and special use, a selection only
-// what it selected by.
+// DOVECOT: attributes in this order; without RETURN plain LIST gives children and special use, an extended one only what
+// it selected by.
 function attributes(entry: MailboxEntry, { select, returns, extended }: ListCommand): string {
-  const plain = returns === undefined && !(extended && select.size > 0);
+  const plain = returns === undefined && !extended;
   const words: string[] = [];
   if (entry.subscribed && (select.has('SUBSCRIBED') || returns?.has('SUBSCRIBED') === true))
     words.push('\\Subscribed');
@@ -135,7 +135,7 @@ export const LSUB: CommandRow<'lsub'> = {
       }
     }
     for (const [name, attribute] of subscribed)
-      out.text(`* LSUB (${attribute}) "/" ${formatAstring(name)}\r\n`);
+      out.text(`* LSUB (${attribute}) "/" ${core.formatName(name)}\r\n`);
     return done(ok('Lsub completed.'));
   },
 };

@@ -32,7 +32,7 @@ export const GETMETADATA: CommandRow<'getMetadata'> = {
         longest = Math.max(longest, value.length);
       else words.push(`${formatAstring(entry)} ${value === null ? 'NIL' : formatValue(value)}`);
     }
-    const name = mailbox === '' ? '""' : formatAstring(mailbox);
+    const name = mailbox === '' ? '""' : core.formatName(mailbox);
     if (words.length > 0) core.out.text(`* METADATA ${name} (${words.join(' ')})\r\n`);
     return done(ok('Getmetadata completed.', longest > 0 ? `METADATA LONGENTRIES ${longest}` : undefined));
   },

@@ -11,6 +11,8 @@ import { findMessages, highestModseq, programFor } from '../finding.ts';
 import type { Selected } from '../selected.ts';
 import { NO_MAILBOX } from './messages.ts';
 
+const ALL: SearchReturns = { words: new Set(['ALL']) };
+
 type SearchOrSort = CommandOf<'search' | 'sort'>;
 
 export const SEARCH: CommandRow<'search' | 'sort'> = {
@@ -21,7 +23,8 @@ export const SEARCH: CommandRow<'search' | 'sort'> = {
   async run(core, command) {
     const { selected } = core;
     if (selected === undefined) return NO_MAILBOX;
-    const { returns } = command;
+    // RFC 9051 §6.4.4: the plain response is gone.
+    const returns = command.returns ?? (core.rev2 && command.kind === 'search' ? ALL : undefined);
     const follows = returns?.words.has('UPDATE') === true;
     if (follows && selected.contexts.has(core.tag)) {
       return done(bad(`Error in IMAP command ${command.kind.toUpperCase()}: Duplicate search update tag`));

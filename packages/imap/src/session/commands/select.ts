@@ -51,15 +51,18 @@ export const SELECT: CommandRow<'select'> = {
 function describe(core: SessionCore, selected: Selected): void {
   const { mailbox, uids } = selected;
   let text = selected.flagResponses();
-  text += `* ${uids.length} EXISTS\r\n* ${selected.recentCount} RECENT\r\n`;
+  text += `* ${uids.length} EXISTS\r\n`;
+  if (!core.rev2) text += `* ${selected.recentCount} RECENT\r\n`;
   const unseen = mailbox.records.findIndex(({ flags }) => !flags.includes('\\Seen'));
-  if (unseen !== -1) text += `* OK [UNSEEN ${unseen + 1}] First unseen.\r\n`;
+  if (unseen !== -1 && !core.rev2) text += `* OK [UNSEEN ${unseen + 1}] First unseen.\r\n`;
   text += `* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`;
   text += `* OK [UIDNEXT ${mailbox.uidNext}] Predicted next UID\r\n`;
   // RFC 7162 §3.1.2: what a store forgets when it closes is no use to the client.
   if (mailbox.keepsModseqs === true) text += `* OK [HIGHESTMODSEQ ${mailbox.highestModseq}] Highest\r\n`;
   else if (core.enabled.has('CONDSTORE')) text += '* OK [NOMODSEQ] No permanent mod-sequences\r\n';
   text += `* OK [MAILBOXID (${mailboxId(mailbox)})] Mailbox id\r\n`;
+  // RFC 9051 §6.3.2: under which name it was opened.
+  if (core.rev2) text += `* LIST () "/" ${core.formatName(mailbox.name)}\r\n`;
   core.out.text(text);
 }
 

@@ -1,6 +1,6 @@
 // CAPABILITY, NOOP, LOGOUT, ID, ENABLE, NAMESPACE, IDLE.
 
-import { ok } from '../../codec/response.ts';
+import { no, ok } from '../../codec/response.ts';
 import { type CommandRow, done } from '../core.ts';
 import { describeClientId, formatServerId } from '../server-id.ts';
 
@@ -45,7 +45,7 @@ export const ID: CommandRow<'id'> = {
 };
 
 /** Extensions that ENABLE switches on; unknown ones are passed over (RFC 5161 §3.1). */
-const ENABLEABLE: ReadonlySet<string> = new Set(['CONDSTORE', 'QRESYNC']);
+const ENABLEABLE: ReadonlySet<string> = new Set(['CONDSTORE', 'QRESYNC', 'UTF8=ACCEPT', 'IMAP4REV2']);
 
 export const ENABLE: CommandRow<'enable'> = {
   kinds: ['enable'],
@@ -53,13 +53,28 @@ export const ENABLE: CommandRow<'enable'> = {
   run(core, { names }) {
     const known = names.filter((name) => ENABLEABLE.has(name));
     // DOVECOT: nothing is said where nothing was switched on; what was on already is named again.
-    if (known.length > 0) core.out.text(`* ENABLED ${known.join(' ')}\r\n`);
+    if (known.length > 0)
+      core.out.text(
+        `* ENABLED ${known.map((name) => (name === 'IMAP4REV2' ? 'IMAP4rev2' : name)).join(' ')}\r\n`,
+      );
     for (const name of known) {
       // RFC 7162 §3.2.3: QRESYNC brings CONDSTORE.
       if (name === 'CONDSTORE' || name === 'QRESYNC') core.enableCondstore();
       core.enabled.add(name);
     }
     return done(ok('Enabled.'));
+  },
+};
+
+/** RFC 4978. */
+export const COMPRESS: CommandRow<'compress'> = {
+  kinds: ['compress'],
+  ...ANYWHERE,
+  run(core, { mechanism }) {
+    if (mechanism !== 'DEFLATE') return done(no('Unknown compression mechanism.'));
+    if (core.compressed) return done(no('COMPRESSION already enabled.', 'COMPRESSIONACTIVE'));
+    core.compressed = true;
+    return { status: ok('Begin compression.'), next: 'compress' };
   },
 };
 

@@ -2,7 +2,7 @@
 
 import { MailboxError, type MailboxName, type MailboxStatus } from '@postcote/mailbox';
 import type { StatusItem } from '../../codec/command.ts';
-import { formatAstring, no, ok } from '../../codec/response.ts';
+import { no, ok } from '../../codec/response.ts';
 import { mailboxId } from '../../fetch/object-id.ts';
 import { type CommandRow, done, type SessionCore } from '../core.ts';
 import { missingMailbox } from '../mailbox-errors.ts';
@@ -53,7 +53,7 @@ export async function statusResponse(
   // DOVECOT: in this order, whatever the order asked.
   for (const [item, value] of VALUES)
     if (items.includes(item)) values.push(`${item} ${value(status, opened, core)}`);
-  return `* STATUS ${formatAstring(name)} (${values.join(' ')})\r\n`;
+  return `* STATUS ${core.formatName(name)} (${values.join(' ')})\r\n`;
 }
 
 type Value = (status: MailboxStatus, opened: Opened | undefined, core: SessionCore) => string | number;
