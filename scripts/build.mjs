@@ -60,7 +60,7 @@ const result = await build({
 // The commands start often and one at a time: each loads what it needs. They are CommonJS: the loader of ES modules
 // alone takes longer to start than a mail takes to be sent. What only some commands want lies beside what begins.
 const commandsFolder = join(root, 'packages/postcote/src/commands/postfix');
-const loadedLater = ['settings', 'postmap', 'postconf', 'postfix'];
+const loadedLater = ['settings', 'postmap', 'postconf', 'postfix', 'postlog'];
 const requiredLater = {
   name: 'required-later',
   setup({ onResolve }) {

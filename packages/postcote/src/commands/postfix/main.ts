@@ -11,6 +11,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['postcat', async () => (await import('./postcat.ts')).postcat],
   ['postconf', async () => (await import('./postconf.ts')).postconf],
   ['postfix', async () => (await import('./postfix.ts')).postfix],
+  ['postlog', async () => (await import('./postlog.ts')).postlog],
   ['postmap', async () => (await import('./postmap.ts')).postmap],
   ['postqueue', async () => (await import('./postqueue.ts')).postqueue],
   ['postsuper', async () => (await import('./postsuper.ts')).postsuper],
