@@ -136,7 +136,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 export function formatDeliveryHeaders(header: DeliveryHeader): string {
   return (
     `Return-Path: <${header.sender}>\r\n` +
-    `X-Original-To: ${header.originalRecipient}\r\n` +
+    // POSTFIX: enable_original_recipient = no.
+    (header.originalRecipient === '' ? '' : `X-Original-To: ${header.originalRecipient}\r\n`) +
     header.recipients.map((recipient) => `Delivered-To: ${recipient}\r\n`).join('')
   );
 }

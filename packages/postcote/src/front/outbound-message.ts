@@ -34,7 +34,8 @@ export function outboundMessage(job: DeliveryJob): OutboundMessage {
 function outboundRecipient(recipient: QueuedRecipient): OutboundRecipient {
   const { index, address, original, notify, originalRecipient } = recipient;
   const isAscii = /^[\0-\x7f]*$/.test(original);
-  const told = originalRecipient ?? (isAscii ? `rfc822;${encodeXtext(original)}` : undefined);
+  const told =
+    originalRecipient ?? (isAscii && original !== '' ? `rfc822;${encodeXtext(original)}` : undefined);
   return {
     index,
     address,
