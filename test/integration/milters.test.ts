@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { NO_SETTINGS } from '../support/guide-config.ts';
 import { LineClient } from '../support/line-client.ts';
 import { makeFolder } from '../support/maildir-files.ts';
-import { MAPS, MESSAGE, type MilterRow, ROWS, USUAL } from '../support/milter-rows.ts';
+import { HEADER_CHECKS, MAPS, MESSAGE, type MilterRow, ROWS, USUAL } from '../support/milter-rows.ts';
 import type { Account } from '../support/play-transcript.ts';
 import { runProgram } from '../support/run-program.ts';
 import { ScriptedMilter } from '../support/scripted-milter.ts';
@@ -46,10 +46,13 @@ describeAsRoot('milters, beside the real Postfix', () => {
     const maps = path.join(bed.folder, 'milter-maps');
     const filled = MAPS.map(([address, value]) => `${address}/32 ${withPorts(value)}\n`).join('');
     fs.writeFileSync(maps, filled);
+    const checks = path.join(bed.folder, 'milter-checks');
+    fs.writeFileSync(checks, withNames(HEADER_CHECKS));
     bed.dns.set({ 'sender.example': { a: ['127.0.0.1'] } });
     const main = [
       `smtpd_milters = inet:127.0.0.1:${milters[0].port}, inet:127.0.0.1:${milters[1].port}`,
       `smtpd_milter_maps = cidr:${maps}`,
+      `milter_header_checks = pcre:${checks}`,
       'milter_connect_macros = j {daemon_name} v _ {client_addr}',
       'milter_macro_v = Test',
       'milter_macro_daemon_name = daemon.example',
@@ -194,7 +197,7 @@ describeAsRoot('milters, beside the real Postfix', () => {
   const decisions = (world: World): string[] => {
     // Later versions of Postfix, and ours, say once that a message will be held.
     const repeated = /^milter-hold: (RCPT|DATA|UNKNOWN) /;
-    const found = [...world.log().matchAll(/: (milter-\w+: [A-Z-]+ from .*)$/gm)];
+    const found = [...world.log().matchAll(/: (milter-[\w-]+: (?:[A-Z-]+|header .*) from .*)$/gm)];
     const from = logged.get(world) ?? 0;
     logged.set(world, found.length);
     return found

@@ -17,6 +17,17 @@ export interface MilterRow {
   readonly differs?: string;
 }
 
+/** `milter_header_checks`, a pcre table. */
+export const HEADER_CHECKS = `/^X-Check: refuse/ REJECT 5.7.9 not this
+/^X-Check: discard/ DISCARD gone
+/^X-Check: hold/ HOLD look
+/^X-Check: ignore/ IGNORE
+/^X-Check: replace/ REPLACE X-Replaced: yes
+/^X-Check: warn/ WARN seen
+/^X-Check: redirect/ REDIRECT @carol@@example.com
+/^X-Check: copy/ BCC @carol@@example.com
+`;
+
 /** Clients and what `smtpd_milter_maps` has for them; `@1@` and `@2@` are the filters' ports. */
 export const MAPS: readonly (readonly [address: string, value: string])[] = [
   ['127.0.0.2', 'DISABLE'],
@@ -215,6 +226,14 @@ const TABLE: readonly MilterRow[] = [
       ],
     },
   },
+  { name: 'checks: refuse', first: atEnd(add('X-Check', 'refuse this')) },
+  { name: 'checks: discard', first: atEnd(add('X-Check', 'discard this')) },
+  { name: 'checks: hold', first: atEnd(add('X-Check', 'hold this')) },
+  { name: 'checks: ignore', first: atEnd(add('X-Check', 'ignore this'), add('X-Other', 'stays')) },
+  { name: 'checks: replace', first: atEnd(insert(0, 'X-Check', 'replace this')) },
+  { name: 'checks: warn', first: atEnd(change(1, 'X-Check', 'warn of this')) },
+  { name: 'checks: redirect', first: atEnd(add('X-Check', 'redirect this')) },
+  { name: 'checks: copy', first: atEnd(add('X-Check', 'copy this')) },
   { name: 'add a header', first: atEnd(add('X-Added', 'yes'), add('X-Folded-Too', 'a\n\tb\nc\n d')) },
   {
     name: 'insert headers',

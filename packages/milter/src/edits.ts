@@ -38,7 +38,7 @@ export interface EditableMessageOptions {
   readonly messageSizeLimit: number;
   /** Octets of one field; more is cut. */
   readonly headerSizeLimit: number;
-  /** `milter_header_checks`. */
+  /** `milter_header_checks`; the line's octets as characters. */
   readonly checkHeader?: (line: string) => Promise<HeaderVerdict>;
   warn(text: string): void;
 }
@@ -136,7 +136,7 @@ export class EditableMessage implements Inspected {
     const { checkHeader, warn } = this.#options;
     if (checkHeader === undefined) return field;
     const verdict = await checkHeader(
-      Buffer.concat([field.name, Buffer.from(':'), field.value]).toString('utf8'),
+      Buffer.concat([field.name, Buffer.from(':'), field.value]).toString('latin1'),
     );
     switch (verdict.kind) {
       case 'keep':
@@ -148,7 +148,7 @@ export class EditableMessage implements Inspected {
       case 'replace': {
         const colon = verdict.text.indexOf(':');
         const name = Buffer.from(verdict.text.slice(0, Math.max(0, colon)).trim());
-        if (isFieldName(name)) return { name, value: Buffer.from(verdict.text.slice(colon + 1)) };
+        if (isFieldName(name)) return { name, value: Buffer.from(verdict.text.slice(colon + 1), 'latin1') };
         warn(`ignoring bad header "${verdict.text.slice(0, 100)}" of milter_header_checks`);
         return field;
       }

@@ -70,7 +70,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     strict_mime_encoding_domain undisclosed_recipients_header`,
   filters: `milter_command_timeout milter_connect_macros milter_connect_timeout milter_content_timeout
     milter_data_macros milter_default_action milter_end_of_data_macros milter_end_of_header_macros milter_helo_macros
-    milter_macro_daemon_name milter_macro_defaults milter_macro_v milter_mail_macros milter_protocol milter_rcpt_macros
+    milter_header_checks milter_macro_daemon_name milter_macro_defaults milter_macro_v milter_mail_macros milter_protocol milter_rcpt_macros
     milter_unknown_command_macros non_smtpd_milters smtpd_milter_maps smtpd_milters`,
   commands: `fast_flush_domains authorized_flush_users authorized_mailq_users authorized_submit_users`,
   delivery: `allow_mail_to_commands allow_mail_to_files command_execution_directory command_expansion_filter
@@ -143,11 +143,6 @@ const GROUPS: readonly Group[] = [
   {
     names: /^(smtpd_proxy_filter)$/,
     message: 'filters are not called yet, and mail would come in unfiltered; remove this line to run without',
-    mustRefuse: true,
-  },
-  {
-    names: /^milter_header_checks$/,
-    message: 'headers that filters add are not checked yet; remove this line to run without',
     mustRefuse: true,
   },
   {

@@ -10,12 +10,13 @@ import {
   type EditableEnvelope,
   EditableMessage,
   HOLD_TEXT,
-  type HeaderVerdict,
   MAX_HEADER,
   type Verdict,
 } from '@postcote/milter';
+import type { CheckTable } from '@postcote/cleanup';
 import { MessageRefused } from '@postcote/smtp';
 import type { Log } from '@postcote/wire';
+import { type HeaderEffects, MilterHeaderChecks } from './header-checks.ts';
 import type { EnteringMessage, InnerEnvelope } from '../cleanup-entrance.ts';
 
 /** What filters said, as the message's end needs it. */
@@ -32,7 +33,7 @@ export interface FilteredMessageOptions {
   readonly openBody: () => BodyStore;
   readonly messageSizeLimit: number;
   readonly headerSizeLimit: number;
-  readonly checkHeader?: (line: string) => Promise<HeaderVerdict>;
+  readonly headerChecks?: CheckTable;
   readonly log: Log;
   /** Shows the message to the filters. `note` logs a verdict and says what comes of it. */
   inspect(
@@ -53,6 +54,7 @@ export class FilteredMessage implements EnteringMessage {
   readonly #options: FilteredMessageOptions;
   readonly #body: BodyStore;
   #envelope: InnerEnvelope;
+  #checks: MilterHeaderChecks | undefined;
   #amended = false;
   #header: Buffer[] = [];
   #headerOctets = 0;
@@ -111,7 +113,7 @@ export class FilteredMessage implements EnteringMessage {
   }
 
   #editable(): { readonly message: EditableMessage; readonly envelope: EditableEnvelope } {
-    const { openBody, messageSizeLimit, headerSizeLimit, checkHeader, log } = this.#options;
+    const { openBody, messageSizeLimit, headerSizeLimit, headerChecks, log } = this.#options;
     if (this.#headerOctets > MAX_HEADER) {
       this.#header = [];
       this.#headerOctets = 0;
@@ -126,6 +128,15 @@ export class FilteredMessage implements EnteringMessage {
     };
     const whole = Buffer.concat(this.#header);
     this.#header = [];
+    const warn = (text: string): void => log('warn', PROGRAM, `warning: ${this.queueId}: ${printable(text)}`);
+    if (headerChecks !== undefined) {
+      const note = (action: string, line: string, more: string): void =>
+        this.#log(`milter-header-${action}`, `header ${line.slice(0, 200)}`, {
+          before: '',
+          after: more === '' ? '' : `: ${more}`,
+        });
+      this.#checks = new MilterHeaderChecks(headerChecks, { warn, note });
+    }
     const message = new EditableMessage({
       // Without the empty line.
       header: this.#hasBody ? whole.subarray(0, whole.length - 2) : whole,
@@ -135,8 +146,8 @@ export class FilteredMessage implements EnteringMessage {
       envelope,
       messageSizeLimit,
       headerSizeLimit,
-      ...(checkHeader === undefined ? {} : { checkHeader }),
-      warn: (text) => log('warn', PROGRAM, `warning: ${this.queueId}: ${printable(text)}`),
+      ...(this.#checks === undefined ? {} : { checkHeader: this.#checks.check }),
+      warn,
     });
     return { message, envelope };
   }
@@ -145,47 +156,59 @@ export class FilteredMessage implements EnteringMessage {
   async #inspect(message: EditableMessage, edited: EditableEnvelope): Promise<void> {
     const { inner, inspect, refuse } = this.#options;
     const given = this.#envelope;
-    const { refused, hold, discard } = await inspect(message, given, (event, verdict) =>
-      this.#note(event, verdict),
-    );
+    const said = await inspect(message, given, (event, verdict) => this.#note(event, verdict));
+    const { refused } = said;
+    const { effects } = this.#checks ?? {};
+    const hold = said.hold ?? effects?.hold;
+    const discard = said.discard ?? effects?.discard;
     if (refused !== undefined) {
       inner.amend(refuse(refused, given));
       return;
     }
-    const { sender, ret, envelopeId, recipients } = edited;
-    const changed = sender !== given.sender || recipients !== given.recipients;
+    const { sender, ret, envelopeId } = edited;
+    const recipients = withEffects(edited.recipients, effects);
+    const { filter: givenFilter, ...rest } = given;
+    const filter = effects?.redirect === undefined ? (effects?.filter ?? givenFilter) : undefined;
+    const changed = filter !== givenFilter || sender !== given.sender || recipients !== given.recipients;
     const marked = hold === true || discard === true || ret !== given.ret || envelopeId !== given.envelopeId;
     // Recipients are looked up again for it.
     if (!changed && !marked && !this.#amended) return;
     inner.amend({
-      ...given,
+      ...rest,
       sender,
       recipients,
       ...(ret === undefined ? {} : { ret }),
       ...(envelopeId === undefined ? {} : { envelopeId }),
       ...(hold === true ? { hold: true as const } : {}),
       ...(discard === true ? { discard: true as const } : {}),
+      ...(filter === undefined ? {} : { filter }),
     });
   }
 
   #note(event: string, verdict: Verdict): Inspection {
     switch (verdict.kind) {
       case 'hold':
-        if (this.#envelope.hold !== true) this.#log('milter-hold', event, verdict.reason || HOLD_TEXT);
+        if (this.#envelope.hold !== true) this.#decide('milter-hold', event, verdict.reason || HOLD_TEXT);
         return { hold: true };
       case 'discard':
-        if (this.#envelope.discard !== true) this.#log('milter-discard', event, DISCARD_TEXT);
+        if (this.#envelope.discard !== true) this.#decide('milter-discard', event, DISCARD_TEXT);
         return { discard: true };
       case 'shutdown':
-        this.#log('milter-reject', event, '4.7.0 Service unavailable');
+        this.#decide('milter-reject', event, '4.7.0 Service unavailable');
         return { refused: '421 4.7.0 Service unavailable' };
       case 'reply':
-        this.#log('milter-reject', event, verdict.text.slice(4));
+        // What a table of ours refused has its line already.
+        if (verdict.text !== this.#checks?.effects.refused)
+          this.#decide('milter-reject', event, verdict.text.slice(4));
         return { refused: verdict.text };
     }
   }
 
-  #log(action: string, event: string, text: string): void {
+  #decide(action: string, event: string, text: string): void {
+    this.#log(action, event, { before: `: ${text}`, after: '' });
+  }
+
+  #log(action: string, what: string, text: { readonly before: string; readonly after: string }): void {
     const { sender, recipients, client, protocol, helo } = this.#envelope;
     const recipient = recipients.at(-1)?.address;
     const to = recipient === undefined ? '' : ` to=<${recipient}>`;
@@ -194,7 +217,9 @@ export class FilteredMessage implements EnteringMessage {
     this.#options.log(
       'info',
       PROGRAM,
-      printable(`${this.queueId}: ${action}: ${event} from ${from}: ${text}; from=<${sender}>${to}${how}`),
+      printable(
+        `${this.queueId}: ${action}: ${what} from ${from}${text.before}; from=<${sender}>${to}${how}${text.after}`,
+      ),
     );
   }
 
@@ -220,6 +245,21 @@ export class FilteredMessage implements EnteringMessage {
     }
     return undefined;
   }
+}
+
+/** POSTFIX: a redirection takes everybody's place; who gets a copy is told of no failure. */
+function withEffects(
+  recipients: EditableEnvelope['recipients'],
+  effects: HeaderEffects | undefined,
+): EditableEnvelope['recipients'] {
+  if (effects?.redirect !== undefined) {
+    // It keeps the name of the last of them, as X-Original-To shows.
+    const last = recipients.at(-1);
+    const original = last?.original ?? last?.address ?? effects.redirect;
+    return [{ address: effects.redirect, original }];
+  }
+  if (effects === undefined || effects.copies.length === 0) return recipients;
+  return [...recipients, ...effects.copies.map((address) => ({ address, notify: ['NEVER'] as const }))];
 }
 
 /** Filters, clients and senders all have a say in these lines. */

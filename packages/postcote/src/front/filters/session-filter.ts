@@ -1,12 +1,7 @@
 // The stage in which the filters of an SMTP session see its messages. Mail of sessions without filters goes straight on.
 
-import {
-  type BodyStore,
-  type EditableMessage,
-  type HeaderVerdict,
-  Milters,
-  type Verdict,
-} from '@postcote/milter';
+import { type BodyStore, type EditableMessage, Milters, type Verdict } from '@postcote/milter';
+import type { CheckTable } from '@postcote/cleanup';
 import { type MessageContext, MessageRefused } from '@postcote/smtp';
 import type { Log } from '@postcote/wire';
 import type { EnteringMessage, Entrance, InnerEnvelope } from '../cleanup-entrance.ts';
@@ -22,7 +17,8 @@ export interface FilterStageOptions {
 export interface FilterLimits {
   readonly messageSizeLimit: number;
   readonly headerSizeLimit: number;
-  readonly checkHeader?: (line: string) => Promise<HeaderVerdict>;
+  /** `milter_header_checks`. */
+  readonly headerChecks?: CheckTable;
 }
 
 export class SessionFilter implements Entrance {

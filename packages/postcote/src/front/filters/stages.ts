@@ -33,8 +33,10 @@ export class FilterStages {
       log,
       openBody: () => new BodySpool({ folder }),
       limits: (): FilterLimits => {
-        const { postfix } = settings();
+        const { postfix, tables } = settings();
+        const hasChecks = postfix.list('milter_header_checks').length > 0;
         return {
+          ...(hasChecks ? { headerChecks: tables.parameter(postfix, 'milter_header_checks') } : {}),
           messageSizeLimit: postfix.int('message_size_limit'),
           headerSizeLimit: postfix.int('header_size_limit'),
         };
