@@ -218,7 +218,7 @@ const CASES: readonly Case[] = [
     }),
     outcome: (stage) => status(stage, addressOf(stage.user('seen'))),
   },
-  ...['aliasnull', 'aliaslist', 'piped'].map((name): Case => {
+  ...['aliasagain', 'aliaslist', 'piped'].map((name): Case => {
     const address = name === 'piped' ? `again@piped.${DOMAIN}` : `${name}@${DOMAIN}`;
     return {
       name: `a message that ${name} was delivered before`,
@@ -382,6 +382,7 @@ function settingsOf(stage: Omit<Stage, 'world'>): StageSettings {
       `aliascommand: "|${dump} ${open}/alias one"`,
       `aliasfile: ${open}/box`,
       'aliasnull: /dev/null',
+      'aliasagain: /dev/null',
       `aliasexec: ${executable}`,
       `aliasbarred: ${folder}/barred`,
       `aliaslist: :include:${list}`,
