@@ -10,7 +10,11 @@ import { openMaildirStore } from '../../packages/maildir/src/edge/index.ts';
 
 const [root = '', index = 'MEMORY', ...steps] = process.argv.slice(2);
 
-const store = openMaildirStore({ root, allowRoot: true, ...(index === 'MEMORY' ? {} : { index }) });
+const store = openMaildirStore({
+  root,
+  allowRoot: true,
+  ...(index === 'MEMORY' ? {} : { index, texts: { automatic: false } }),
+});
 
 const RUN: Record<string, () => Promise<unknown>> = {
   async select() {
@@ -48,6 +52,14 @@ const RUN: Record<string, () => Promise<unknown>> = {
     for (const { uid } of mailbox.records) sum += (await mailbox.message(uid)?.header())?.length ?? 0;
     return sum;
   },
+  async index() {
+    await store.rebuildIndex(() => {});
+    return (await store.indexPlace()).octets;
+  },
+  /** A needle of few messages, of many, and of two characters. */
+  rare: () => search('message 4711 '),
+  common: () => search('meeting'),
+  short: () => search('ü'),
   async bodies() {
     const mailbox = await store.open('INBOX');
     let sum = 0;
@@ -55,6 +67,19 @@ const RUN: Record<string, () => Promise<unknown>> = {
     return sum;
   },
 };
+
+async function search(needle: string): Promise<string> {
+  const mailbox = await store.open('INBOX');
+  const verdicts = await mailbox.searchText?.('text', needle);
+  let found = 0;
+  let unknown = 0;
+  for (const { uid } of mailbox.records) {
+    const verdict = verdicts?.(uid);
+    if (verdict === true) found++;
+    else if (verdict === undefined) unknown++;
+  }
+  return `${found} found, ${unknown} not indexed`;
+}
 
 const begun = performance.now();
 for (const step of steps) {

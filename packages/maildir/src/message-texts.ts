@@ -65,11 +65,14 @@ function plain(bytes: Buffer): string {
   return bytes.toString('utf8').replaceAll('\0', '\n');
 }
 
-/** UIDs and lengths of the texts in a block, and the texts behind one another. */
-export function packTexts(messages: readonly MessageTexts[]): {
+export interface PackedTexts {
+  /** Of each message: UID, lengths of head and body. */
   readonly numbers: Buffer;
   readonly texts: Buffer;
-} {
+}
+
+/** UIDs and lengths of the texts in a block, and the texts behind one another. */
+export function packTexts(messages: readonly MessageTexts[]): PackedTexts {
   const numbers = new Uint32Array(messages.length * NUMBERS);
   messages.forEach(({ uid, head, body, opaque }, i) =>
     numbers.set([uid, opaque ? OPAQUE : head.length, body.length], i * NUMBERS),
@@ -92,49 +95,108 @@ export function uidsOf(numbers: Buffer): { readonly uids: number[]; readonly opa
   return { uids, opaque };
 }
 
-export function unpackTexts(numbers: Buffer, texts: Buffer): MessageTexts[] {
-  const messages: MessageTexts[] = [];
+export function unpackTexts(packed: PackedTexts): MessageTexts[] {
+  return [...places(packed)].map(({ uid, start, middle, end, opaque }) => ({
+    uid,
+    head: packed.texts.subarray(start, middle),
+    body: packed.texts.subarray(middle, end),
+    ...(opaque ? { opaque } : {}),
+  }));
+}
+
+interface Place {
+  readonly uid: number;
+  readonly start: number;
+  readonly middle: number;
+  readonly end: number;
+  readonly opaque: boolean;
+}
+
+function* places({ numbers }: PackedTexts): Generator<Place> {
   let start = 0;
   for (let at = 0; at + NUMBERS * 4 <= numbers.length; at += NUMBERS * 4) {
     const length = numbers.readUInt32LE(at + 4);
     const opaque = length === OPAQUE;
     const middle = start + (opaque ? 0 : length);
     const end = middle + numbers.readUInt32LE(at + 8);
-    messages.push({
-      uid: numbers.readUInt32LE(at),
-      head: texts.subarray(start, middle),
-      body: texts.subarray(middle, end),
-      ...(opaque ? { opaque } : {}),
-    });
+    yield { uid: numbers.readUInt32LE(at), start, middle, end, opaque };
     start = end;
   }
-  return messages;
 }
 
-/** Whether a search through the message would find the needle. For `header`: in no field, or perhaps in the one asked. */
-export function holds(texts: MessageTexts, scope: 'header' | 'body' | 'text', needle: Buffer): boolean {
-  if (scope === 'body') return texts.body.includes(needle);
-  if (scope === 'text') return texts.head.includes(needle) || texts.body.includes(needle);
-  const at = texts.head.indexOf(needle);
-  if (at === -1) return false;
-  const bound = texts.head.indexOf(0xff);
-  return bound === -1 || at < bound;
+export interface Needle {
+  readonly scope: 'header' | 'body' | 'text';
+  readonly octets: Buffer;
 }
 
 /**
- * The needle's runs of three characters, as a query of FTS5; undefined for a needle that has none. Long needles give a
- * part of theirs: what they find is looked at anyway.
+ * For each message of a block, whether a search through the message would find the needle. For `header`: in no field, or
+ * perhaps in the one asked. One walk through the block for all of its messages.
+ */
+export function* verdictsIn(
+  packed: PackedTexts,
+  { scope, octets }: Needle,
+): Generator<{ readonly uid: number; readonly found: boolean }> {
+  const { texts } = packed;
+  let at = -1;
+  for (const { uid, start, middle, end } of places(packed)) {
+    const from = scope === 'body' ? middle : start;
+    const to = scope === 'header' ? headerEnd(texts, start, middle) : end;
+    if (at !== END && at < from) at = next(texts, octets, from);
+    let found = at !== END && at + octets.length <= to;
+    // A head that ends as a body goes on may look like a match.
+    if (found && scope === 'text' && at < middle && at + octets.length > middle) {
+      at = next(texts, octets, at + 1);
+      while (at !== END && at < middle) at = next(texts, octets, at + 1);
+      found = at !== END && at + octets.length <= end;
+    }
+    yield { uid, found };
+  }
+}
+
+const END = -2;
+
+function next(texts: Buffer, octets: Buffer, from: number): number {
+  const at = texts.indexOf(octets, from);
+  return at === -1 ? END : at;
+}
+
+/** Where the message's own header ends in its head. */
+function headerEnd(texts: Buffer, start: number, middle: number): number {
+  const bound = texts.indexOf(0xff, start);
+  return bound === -1 || bound > middle ? middle : bound;
+}
+
+/**
+ * Some of the needle's runs of three characters, as a query of FTS5; undefined for a needle that has none. The runs that
+ * are rare by their characters are taken: what they find is looked at anyway, and each more of them costs time.
  */
 export function trigramQuery(needle: string): string | undefined {
   const characters = Array.from(needle);
   if (characters.length < 3) return undefined;
-  const runs = new Set<string>();
-  const step = Math.max(1, Math.floor(characters.length / MAX_RUNS));
-  for (let i = 0; i + 3 <= characters.length; i += step) runs.add(characters.slice(i, i + 3).join(''));
-  return [...runs].map((run) => `"${run.replaceAll('"', '""')}"`).join(' AND ');
+  const runs = new Map<string, number>();
+  for (let i = 0; i + 3 <= characters.length && runs.size < MAX_LOOKED_AT; i++) {
+    const run = characters.slice(i, i + 3);
+    runs.set(
+      run.join(''),
+      run.reduce((sum, character) => sum + commonness(character), 0),
+    );
+  }
+  return [...runs]
+    .sort(([, a], [, b]) => a - b)
+    .slice(0, MAX_RUNS)
+    .map(([run]) => `"${run.replaceAll('"', '""')}"`)
+    .join(' AND ');
 }
 
-const MAX_RUNS = 16;
+const MAX_LOOKED_AT = 256;
+const MAX_RUNS = 5;
+/** Rare to common in the languages of most mail. */
+const BY_COMMONNESS = 'qxjzykvwpbfgmcuhdloirnast e';
+
+function commonness(character: string): number {
+  return BY_COMMONNESS.indexOf(character) + 1;
+}
 
 /** A needle that no text can be asked for octet by octet: half of a character, or a NUL. */
 export function isSearchable(needle: string): boolean {

@@ -12,6 +12,7 @@ import {
   uidsOf,
   unpackTexts,
   type MessageTexts,
+  type PackedTexts,
 } from '../../message-texts.ts';
 
 /** Another one means that the database is made anew. Unicode's tables are part of how texts are folded. */
@@ -56,6 +57,7 @@ const UID_RANGE = 4_294_967_296n;
 const documentOf = (box: number, uid: number): bigint => BigInt(box) * UID_RANGE + BigInt(uid);
 
 export class TextDatabase {
+  #changes = 0;
   readonly #database: Database.Database;
   readonly #statements: ReturnType<typeof prepare>;
 
@@ -130,6 +132,7 @@ export class TextDatabase {
   /** Adds to the last block while it is small, so that messages that come one by one share blocks as well. */
   addBlock(box: number, messages: readonly MessageTexts[]): void {
     const { lastBlock, addBlock, removeBlock } = this.#statements;
+    this.#changes++;
     let all = messages;
     const last = lastBlock.get(box) as BlockRow | undefined;
     if (last && last.octets < BLOCK_OCTETS / 2) {
@@ -149,8 +152,18 @@ export class TextDatabase {
   }
 
   textsOf(block: number): readonly MessageTexts[] {
+    const packed = this.packedTexts(block);
+    return packed ? unpackTexts(packed) : [];
+  }
+
+  packedTexts(block: number): PackedTexts | undefined {
     const row = this.#statements.block.get(block) as BlockRow | undefined;
-    return row ? this.#unpack(row) : [];
+    return row && { numbers: row.numbers, texts: unzip(row) };
+  }
+
+  /** Another one after each block that was added or removed. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** UIDs in a range that may hold a needle. */
@@ -167,6 +180,7 @@ export class TextDatabase {
   /** Forgets messages of one block. */
   remove(box: number, block: number, isGone: (uid: number) => boolean): void {
     const { removeTrigrams, removeBlock, addBlock } = this.#statements;
+    this.#changes++;
     const messages = this.textsOf(block);
     const kept = messages.filter(({ uid }) => !isGone(uid));
     for (const { uid } of messages) if (isGone(uid)) removeTrigrams.run(documentOf(box, uid));
@@ -181,8 +195,8 @@ export class TextDatabase {
     this.#statements.removeBox.run(box);
   }
 
-  #unpack({ numbers, texts }: BlockRow): MessageTexts[] {
-    return unpackTexts(numbers, zstdDecompressSync(texts));
+  #unpack(row: BlockRow): MessageTexts[] {
+    return unpackTexts({ numbers: row.numbers, texts: unzip(row) });
   }
 }
 
@@ -212,6 +226,11 @@ function prepare(database: Database.Database) {
       'SELECT id, numbers FROM blocks WHERE box = ? AND id > ? ORDER BY id LIMIT ?',
     ),
   };
+}
+
+/** In one piece: its length is known. */
+function unzip({ octets, texts }: BlockRow): Buffer {
+  return zstdDecompressSync(texts, { chunkSize: Math.max(1024, octets + 1) });
 }
 
 function* cut(messages: readonly MessageTexts[]): Generator<MessageTexts[]> {

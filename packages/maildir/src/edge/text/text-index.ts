@@ -4,11 +4,12 @@
 
 import type Database from 'better-sqlite3';
 import type { TextScope, TextVerdicts } from '@postcote/mailbox';
-import { holds, isSearchable, trigramQuery, type MessageTexts } from '../../message-texts.ts';
-import { yieldTurn } from '../disk.ts';
+import { isSearchable, type MessageTexts } from '../../message-texts.ts';
 import { errorCode } from '../errors.ts';
 import type { IndexFolder } from '../index-folder.ts';
-import { StaleDatabase, TextDatabase, type BoxIdentity, type TextBlock } from './text-database.ts';
+import { StaleDatabase, TextDatabase, type BoxIdentity } from './text-database.ts';
+import { readBoxMap, searchBox, type BoxMap } from './text-search.ts';
+import { Turns } from './turns.ts';
 
 export interface TextLimits {
   /** Octets the database may have; beyond, nothing more is added. */
@@ -19,16 +20,10 @@ export interface TextLimits {
 
 export const DEFAULT_TEXT_LIMITS: TextLimits = { maxSize: 4 * 1024 ** 3, maxMessage: 4 * 1024 * 1024 };
 
-/** Others wait for no longer than this. */
-const SLICE_MS = 8;
-/** Messages asked for at once: the answer to a common needle takes a few milliseconds. */
-const RANGE = 20_000;
-const BLOCKS_AT_ONCE = 64;
 /** Messages added before they are committed. */
 const COMMIT_AFTER = 256;
 /** Unused for this long, the database is closed: its memory is for others. */
 const CLOSE_AFTER_MS = 30_000;
-const LAST_UID = 0xffff_ffff;
 /** Errors of SQLite that say nothing about the database itself. */
 const PASSING = new Set(['SQLITE_BUSY', 'SQLITE_LOCKED', 'SQLITE_BUSY_SNAPSHOT']);
 
@@ -43,6 +38,7 @@ export class TextIndex {
   #closing: NodeJS.Timeout | undefined;
   #renewed = 0;
   #users = 0;
+  #map: BoxMap | undefined;
 
   constructor(folder: IndexFolder, limits: TextLimits) {
     this.#folder = folder;
@@ -63,18 +59,27 @@ export class TextIndex {
     what: { readonly scope: TextScope; readonly folded: string },
   ): Promise<TextVerdicts | undefined> {
     if (!isSearchable(what.folded)) return undefined;
-    return this.#use((database) => searchBox(database, database.boxOf(identity), what));
+    return this.#use(async (database) => {
+      const turns = new Turns();
+      return searchBox(database, await this.#mapOf(database, identity, turns), { ...what, turns });
+    });
   }
 
   /** UIDs that are known of a mailbox. */
   async known(identity: BoxIdentity): Promise<ReadonlySet<number>> {
-    const known = new Set<number>();
-    await this.#use(async (database) => {
-      const turn = new Turns();
-      for await (const { uids } of blocksOf(database, database.boxOf(identity), turn))
-        for (const uid of uids) known.add(uid);
-    });
-    return known;
+    const map = await this.#use((database) => this.#mapOf(database, identity, new Turns()));
+    return new Set(map?.uids);
+  }
+
+  /** Kept for the next question about the same mailbox, until something is added or forgotten. */
+  async #mapOf(database: TextDatabase, identity: BoxIdentity, turns: Turns): Promise<BoxMap> {
+    const box = database.boxOf(identity);
+    const known = this.#map;
+    if (known?.box === box) return known;
+    const { changes } = database;
+    const map = await readBoxMap(database, box, turns);
+    if (changes === database.changes) this.#map = map;
+    return map;
   }
 
   /** False when no more is taken. */
@@ -83,6 +88,7 @@ export class TextIndex {
       if (database.size > this.#limits.maxSize) return false;
       const box = database.boxOf(identity);
       const turn = new Turns();
+      this.#map = undefined;
       database.begin();
       for (const texts of messages) {
         if (!texts.opaque) database.addTrigrams(box, texts);
@@ -111,8 +117,12 @@ export class TextIndex {
     await this.#use(async (database) => {
       const box = database.boxOf(identity);
       const turn = new Turns();
-      const touched: number[] = [];
-      for await (const { id, uids } of blocksOf(database, box, turn)) if (uids.some(isGone)) touched.push(id);
+      const map = await this.#mapOf(database, identity, turn);
+      const touched = new Set<number>();
+      map.uids.forEach((uid, i) => {
+        if (isGone(uid)) touched.add(map.blocks[map.blockOf[i] as number] as number);
+      });
+      this.#map = undefined;
       for (const id of touched) {
         database.begin();
         database.remove(box, id, isGone);
@@ -147,6 +157,7 @@ export class TextIndex {
     clearTimeout(this.#closing);
     const database = this.#database;
     this.#database = undefined;
+    this.#map = undefined;
     if (!database) return;
     try {
       this.#commit(database);
@@ -256,100 +267,4 @@ export class TextIndex {
     this.#folder.complain(this.#path, error);
     this.close();
   }
-}
-
-/** Gives way to others between slices of work. */
-class Turns {
-  #begun = performance.now();
-
-  get isOver(): boolean {
-    return performance.now() - this.#begun > SLICE_MS;
-  }
-
-  async next(): Promise<void> {
-    await yieldTurn();
-    this.#begun = performance.now();
-  }
-}
-
-async function* blocksOf(database: TextDatabase, box: number, turn: Turns): AsyncGenerator<TextBlock> {
-  for (let after = 0; ;) {
-    const blocks = database.blocks(box, after, BLOCKS_AT_ONCE);
-    const last = blocks.at(-1);
-    if (!last) return;
-    yield* blocks;
-    after = last.id;
-    if (turn.isOver) await turn.next();
-  }
-}
-
-const NO = 0;
-const YES = 1;
-const OPEN = 2;
-
-async function searchBox(
-  database: TextDatabase,
-  box: number,
-  { scope, folded }: { readonly scope: TextScope; readonly folded: string },
-): Promise<TextVerdicts> {
-  const turn = new Turns();
-  const blocks: TextBlock[] = [];
-  let count = 0;
-  for await (const block of blocksOf(database, box, turn)) {
-    blocks.push(block);
-    count += block.uids.length;
-  }
-  const uids = new Uint32Array(count);
-  let at = 0;
-  for (const block of blocks) {
-    uids.set(block.uids, at);
-    at += block.uids.length;
-  }
-  uids.sort();
-  const verdicts = new Uint8Array(count);
-  const query = trigramQuery(folded);
-  if (query === undefined) verdicts.fill(OPEN);
-  else {
-    for (let start = 0; start < count; start += RANGE) {
-      const first = start === 0 ? 0 : (uids[start] as number);
-      const last = start + RANGE < count ? (uids[start + RANGE] as number) - 1 : LAST_UID;
-      for (const uid of database.candidates(box, query, { first, last })) {
-        const index = indexIn(uids, uid);
-        if (index !== -1) verdicts[index] = OPEN;
-      }
-      if (turn.isOver) await turn.next();
-    }
-  }
-  for (const { opaque } of blocks) for (const uid of opaque) verdicts[indexIn(uids, uid)] = OPEN;
-  const needle = Buffer.from(folded, 'utf8');
-  for (const block of blocks) {
-    if (!block.uids.some((uid) => verdicts[indexIn(uids, uid)] === OPEN)) continue;
-    for (const texts of database.textsOf(block.id)) {
-      const index = indexIn(uids, texts.uid);
-      if (verdicts[index] !== OPEN || texts.opaque) continue;
-      const found = holds(texts, scope, needle);
-      // Which field it is in, the message itself has to tell.
-      if (!found) verdicts[index] = NO;
-      else if (scope !== 'header') verdicts[index] = YES;
-    }
-    if (turn.isOver) await turn.next();
-  }
-  return (uid) => {
-    const index = indexIn(uids, uid);
-    if (index === -1 || verdicts[index] === OPEN) return undefined;
-    return verdicts[index] === YES;
-  };
-}
-
-function indexIn(uids: Uint32Array, uid: number): number {
-  let low = 0;
-  let high = uids.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const found = uids[middle] as number;
-    if (found === uid) return middle;
-    if (found < uid) low = middle + 1;
-    else high = middle - 1;
-  }
-  return -1;
 }
