@@ -4,6 +4,7 @@ import { unlinkSync } from 'node:fs';
 import type { Log } from '@postcote/wire';
 import type { BaseNames } from '../file-name.ts';
 import type { Layout } from '../layout.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { ContentCache } from './content-cache.ts';
 import type { DirectorySync, Modes } from './disk.ts';
 import type { LockIdentity } from './dotlock.ts';
@@ -25,6 +26,8 @@ export interface StoreContext {
   readonly contents: ContentCache;
   /** Where what was learned is kept for the next process; undefined: nowhere. */
   readonly index: IndexFolder | undefined;
+  /** What is known of files that have no UID yet. */
+  readonly arrivals: Arrivals;
   /** The index of texts, where there is one. */
   readonly texts: TextIndex | undefined;
   /** A folder may have messages that are not indexed. */

@@ -165,6 +165,11 @@ async function transferFiles(source: MaildirFolder, target: MaildirFolder, what:
     }
     for (const { entry } of made) if (entry.place === CUR) target.recent.add(entry.uid);
     await target.addEntries(made.map((m) => m.entry));
+    for (const { entry, from } of made) {
+      const encoding = source.parts?.get(from.uid, entry.rawSize);
+      if (encoding) target.parts?.put(entry.uid, entry.rawSize, encoding);
+    }
+    target.context.wantsIndexing(target.name);
   } catch (error) {
     for (const one of made) takeBack(source, target, one, what.mode);
     throw toMailboxError(error, `${what.mode} to ${target.name}`);

@@ -13,7 +13,7 @@ import {
   type MailboxStatus,
   type MessageRecord,
 } from '@postcote/mailbox';
-import { keywordIndex, sortByArrival } from '../file-name.ts';
+import { keywordIndex, parseSizes, sortByArrival } from '../file-name.ts';
 import { formatUidlistRecord, MAX_UID, type UidlistHeader } from '../uidlist.ts';
 import { warn, type StoreContext } from './context.ts';
 import { acquireLock } from './dotlock.ts';
@@ -21,7 +21,9 @@ import type { EntryList } from './entry-list.ts';
 import { errorCode, isMissing, toMailboxError } from './errors.ts';
 import type { IndexedTexts } from './journal-reader.ts';
 import { FolderMemory } from './folder-memory.ts';
-import type { PartsFile } from './parts-file.ts';
+import { MAX_ENCODED, type PartsFile } from './parts-file.ts';
+import { encodeStructure } from '../structure-codec.ts';
+import type { Arrival } from './arrivals.ts';
 import { FolderFiles, type Listing } from './folder-files.ts';
 import { FolderSnapshot } from './folder-snapshot.ts';
 import { FolderWatch } from './folder-watch.ts';
@@ -158,6 +160,19 @@ export class MaildirFolder {
     if (!this.uidlist.header) throw new MailboxError('unavailable', `${this.name}: no dovecot-uidlist`);
     this.#memory?.identify(this);
     this.saveSoon();
+  }
+
+  /** What was learned of a message as it came in. */
+  keepArrival(entry: MessageEntry, { structure, bytes }: Arrival): void {
+    const size = parseSizes(entry.base).size ?? -1;
+    if (entry.rawSize === -1) entry.rawSize = size;
+    if (entry.rawSize === -1) return;
+    entry.crlfSize = structure.size;
+    entry.counted = true;
+    const encoding = encodeStructure(structure, MAX_ENCODED);
+    if (encoding) this.parts?.put(entry.uid, entry.rawSize, encoding);
+    // Whoever indexes its text needs the octets next.
+    if (bytes && this.context.texts) this.context.contents.put(entry, { bytes, structure });
   }
 
   /** Structures kept of this folder's messages. */
@@ -562,6 +577,11 @@ export class MaildirFolder {
     });
     if (unfit) this.#rewrite(made);
     else await this.addEntries(made);
+    this.#memory?.identify(this);
+    for (const entry of made) {
+      const arrival = this.context.arrivals.take(entry.base);
+      if (arrival) this.keepArrival(entry, arrival);
+    }
   }
 
   /** Under the lock: the uidlist as it should be, with these new records and without those of messages gone. */

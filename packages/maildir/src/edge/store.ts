@@ -32,6 +32,7 @@ import {
   writeAnnotations,
   writeSpecialUse,
 } from './attribute-file.ts';
+import { Arrivals } from './arrivals.ts';
 import { ContentCache } from './content-cache.ts';
 import { warn, type StoreContext } from './context.ts';
 import { DirectorySync, makeDirectory, modesUnder, type Modes } from './disk.ts';
@@ -178,6 +179,7 @@ class Store implements MaildirStore, FolderOwner {
       log,
       directories: new DirectorySync(),
       contents: new ContentCache(),
+      arrivals: new Arrivals(),
       randomGuid: () => randomBytes(16).toString('hex'),
       modes: () => this.#modes(),
     };

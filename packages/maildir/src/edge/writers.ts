@@ -5,6 +5,7 @@ import { storableFlags, type AppendOptions, type AppendResult } from '@postcote/
 import type { MessageWriter } from '@postcote/wire';
 import { formatInfo, keywordLetter, LETTER_OF_FLAG, NO_INFO } from '../file-name.ts';
 import { forgetQuota, type StoreContext } from './context.ts';
+import { PassingMessage, type Arrival } from './arrivals.ts';
 import { toMailboxError } from './errors.ts';
 import type { MaildirFolder } from './folder.ts';
 import { IncomingMessage } from './incoming.ts';
@@ -22,10 +23,12 @@ export interface Delivered {
 abstract class Writer {
   protected readonly incoming: IncomingMessage;
   readonly #what: string;
+  readonly #passing: PassingMessage | undefined;
   #failure: unknown;
 
   constructor(context: StoreContext, directory: string, what: string) {
     this.#what = what;
+    if (context.index) this.#passing = new PassingMessage();
     this.incoming = new IncomingMessage(context, directory);
   }
 
@@ -33,6 +36,7 @@ abstract class Writer {
     if (this.#failure !== undefined) return undefined;
     try {
       this.incoming.write(chunk);
+      this.#passing?.push(chunk);
     } catch (error) {
       this.#failure = error;
       this.incoming.discard();
@@ -42,6 +46,11 @@ abstract class Writer {
 
   async abort(): Promise<void> {
     this.incoming.discard();
+  }
+
+  /** What was learned of the message as it passed. */
+  protected learned(): Arrival | undefined {
+    return this.#passing?.finish(this.incoming.crlfSize);
   }
 
   protected async finish<T>(work: () => Promise<T>): Promise<T> {
@@ -115,6 +124,9 @@ export class AppendWriter extends Writer implements MessageWriter<AppendResult> 
         throw result.reason;
       }
       forgetQuota(folder.context);
+      const arrival = this.learned();
+      if (arrival) folder.keepArrival(entry, arrival);
+      folder.context.wantsIndexing(folder.name);
       return { uidValidity: folder.uidValidity, uid };
     });
   }
@@ -154,6 +166,8 @@ export class DeliveryWriter extends Writer implements MessageWriter<Delivered> {
     return this.finish(async () => {
       await this.incoming.settle(undefined);
       const fileName = this.incoming.finalBase;
+      const arrival = this.learned();
+      if (arrival) this.#context.arrivals.put(fileName, arrival);
       this.incoming.place(`${this.#path}/new`, fileName);
       this.#delivered();
       await this.#context.directories.sync(`${this.#path}/new`);

@@ -176,6 +176,9 @@ export class Indexer {
     } catch (error) {
       if (error instanceof MailboxError) return undefined;
       throw error;
+    } finally {
+      // Nobody asked for it; what sessions look at keeps its place.
+      folder.context.contents.forget(entry);
     }
   }
 }
