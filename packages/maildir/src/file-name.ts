@@ -93,14 +93,15 @@ function sizeField(base: string, field: string): number | undefined {
   return value;
 }
 
-/** How unknown files are put in order for their UIDs: leading seconds, digits after `M`, then the name. */
+/** What the order of unknown files goes by, before their names: leading seconds, digits after `M`. */
+export function arrivalOf(base: string): { readonly seconds: number; readonly micros: number } {
+  return { seconds: leadingDigits(base, 0), micros: microseconds(base) };
+}
+
+/** Unknown files in the order in which they get their UIDs. */
 export function sortByArrival<T extends { readonly base: string }>(files: readonly T[]): T[] {
   // Names are read once each, not at every comparison.
-  const keyed = files.map((file) => ({
-    file,
-    seconds: leadingDigits(file.base, 0),
-    micros: microseconds(file.base),
-  }));
+  const keyed = files.map((file) => ({ file, ...arrivalOf(file.base) }));
   keyed.sort(
     (a, b) =>
       a.seconds - b.seconds ||

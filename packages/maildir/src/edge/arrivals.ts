@@ -41,6 +41,10 @@ export class Arrivals {
   readonly #waiting = new Map<string, Arrival>();
   #octets = 0;
 
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   put(base: string, arrival: Arrival): void {
     this.#waiting.set(base, arrival);
     this.#octets += arrival.bytes?.length ?? 0;

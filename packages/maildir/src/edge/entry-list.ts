@@ -1,6 +1,7 @@
 // A folder's messages in the order of their UIDs. An immutable list; a message that came out of a journal becomes an object
 // only when somebody asks for it, so that a folder of a hundred thousand is shown without making as many.
 
+import type { JournalMessage } from '../folder-journal.ts';
 import type { InfoValue, MessageEntry } from './message-entry.ts';
 
 /** Messages known by number: the same object for the same number, every time. */
@@ -10,6 +11,8 @@ export interface EntrySource {
   entryOf(row: number): MessageEntry;
   /** The object, if somebody has asked for it already. */
   madeOf(row: number): MessageEntry | undefined;
+  /** What the journal is told of a message that nobody has asked for. */
+  journalRowOf(row: number, modseq: number): JournalMessage;
 }
 
 /** A message, or its number in the source. */
@@ -38,6 +41,13 @@ export class EntryList implements Iterable<MessageEntry> {
   get(index: number): MessageEntry | undefined {
     const slot = this.#slots[index];
     return typeof slot === 'number' ? this.#source?.entryOf(slot) : slot;
+  }
+
+  /** For the journal; the message itself where somebody has asked for it. */
+  rowAt(index: number, modseq: number): JournalMessage | MessageEntry | undefined {
+    const slot = this.#slots[index];
+    if (typeof slot !== 'number') return slot;
+    return this.#source?.madeOf(slot) ?? this.#source?.journalRowOf(slot, modseq);
   }
 
   uidAt(index: number): number {

@@ -45,6 +45,7 @@ interface Settling {
   readonly irregular: Irregular | undefined;
 }
 
+const DOT = 46;
 /** This many strangers make another listing cheaper than a look at each. */
 const LISTED_FROM = 32;
 
@@ -162,8 +163,31 @@ export class FolderFiles {
     return listing;
   }
 
+  /**
+   * The names of a folder's messages, those in new/ first, where each is a regular file and both directories stood still;
+   * undefined otherwise.
+   */
+  listAnew(): { readonly names: readonly string[]; readonly fresh: number } | undefined {
+    const now = this.#context.identity.nowMs();
+    const names: string[] = [];
+    let fresh = 0;
+    for (const directory of this.#directories) {
+      const mtime = directory.mtime();
+      if (mtime === undefined) return undefined;
+      fresh = names.length;
+      for (const file of readdirSync(directory.path, { encoding: 'latin1', withFileTypes: true })) {
+        if (file.name.charCodeAt(0) === DOT) continue;
+        if (!file.isFile()) return undefined;
+        names.push(file.name);
+      }
+      if (directory.mtime() !== mtime) return undefined;
+      directory.listed(mtime, now);
+    }
+    return { names, fresh };
+  }
+
   #meet(name: string, place: Place, listing: Listing, host: ListingHost): void {
-    if (name.charCodeAt(0) === 46) return;
+    if (name.charCodeAt(0) === DOT) return;
     const colon = name.indexOf(':');
     const base = colon === -1 ? name : name.slice(0, colon);
     const entry = host.entryOf(base);

@@ -21,7 +21,7 @@ import type { FolderSnapshot, Published, RestoredFolder } from './folder-snapsho
 import type { IndexFolder } from './index-folder.ts';
 import { JournalFile } from './journal-file.ts';
 import type { KeywordFile } from './keyword-file.ts';
-import type { MessageEntry } from './message-entry.ts';
+import { MessageEntry } from './message-entry.ts';
 import { JournalReader, type FolderStanding } from './journal-reader.ts';
 import { nextModseq, raiseModseqs } from './modseq-clock.ts';
 import { PartsFile, type FolderIdentity } from './parts-file.ts';
@@ -172,9 +172,12 @@ export class FolderMemory {
     for (let at = 0; at < entries.length; at += BATCH) {
       const rows: JournalMessage[] = [];
       for (let i = at; i < Math.min(entries.length, at + BATCH); i++) {
-        const entry = entries.get(i) as MessageEntry;
-        rows.push(rowOf(entry, (records[i] as MessageRecord).modseq));
-        entry.markSaved();
+        const { modseq } = records[i] as MessageRecord;
+        const row = entries.rowAt(i, modseq);
+        if (row instanceof MessageEntry) {
+          rows.push(rowOf(row, modseq));
+          row.markSaved();
+        } else if (row) rows.push(row);
       }
       frames.push(formatMessages(rows));
     }

@@ -5,7 +5,7 @@
 // that have none, and by those who add messages (`locked`). A file that a listing lacks is believed to be gone only
 // when a second listing, of directories that stood still, lacks it too: other programs rename without locks.
 
-import { lstatSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import {
   MailboxError,
   type Flag,
@@ -14,6 +14,7 @@ import {
   type MessageRecord,
 } from '@postcote/mailbox';
 import { keywordIndex, parseSizes, sortByArrival } from '../file-name.ts';
+import { firstRows } from '../first-rows.ts';
 import { formatUidlistRecord, MAX_UID, type UidlistHeader } from '../uidlist.ts';
 import { warn, type StoreContext } from './context.ts';
 import { acquireLock } from './dotlock.ts';
@@ -27,6 +28,8 @@ import type { Arrival } from './arrivals.ts';
 import { FolderFiles, type Listing } from './folder-files.ts';
 import { FolderSnapshot } from './folder-snapshot.ts';
 import { FolderWatch } from './folder-watch.ts';
+import { KnownRows } from './known-rows.ts';
+import { nextModseq } from './modseq-clock.ts';
 import { KeywordFile } from './keyword-file.ts';
 import { CUR, MessageEntry, NEW, type InfoValue, type Place } from './message-entry.ts';
 import { nextUidValidity } from './uid-validity.ts';
@@ -437,6 +440,7 @@ export class MaildirFolder {
   }
 
   async #look(needed: number): Promise<void> {
+    if (!this.uidlist.header && (await this.#firstLook())) return;
     let listing: Listing;
     try {
       const recordsChanged = this.#readUidlist();
@@ -460,6 +464,54 @@ export class MaildirFolder {
       if (!this.uidlist.header || this.gone) throw problem;
       warn(this.context, `${this.name}: new files have no UIDs yet: ${problem.message}`);
       this.#files.forget();
+    }
+  }
+
+  /** A folder that nobody has opened yet gets its uidlist in one go. False where it takes more than that. */
+  async #firstLook(): Promise<boolean> {
+    if (this.entries.length > 0 || existsSync(this.uidlist.path)) return false;
+    return this.locked(async () => {
+      if (existsSync(this.uidlist.path)) return false;
+      const listed = this.#files.listAnew();
+      this.keywordFile.refresh();
+      const modseq = nextModseq(this.context.identity.nowMs());
+      const first = listed && firstRows(listed.names, { fresh: listed.fresh, firstUid: 1, modseq });
+      if (!first || first.rows.count > MAX_UID) {
+        this.#files.forget();
+        return false;
+      }
+      const { count } = first.rows;
+      const header: UidlistHeader = {
+        version: 3,
+        uidValidity: nextUidValidity(this.context),
+        nextUid: count + 1,
+        guid: this.context.randomGuid(),
+        extra: '',
+      };
+      const body = { text: first.uidlist, lastUid: count, records: count };
+      this.uidlist.rewrite(header, body, this.context.modes().file);
+      const known = new KnownRows(this.keywordFile);
+      known.add(first.rows);
+      this.#byBase = undefined;
+      this.#snapshot.restore({
+        ...known.finish(),
+        expunged: [],
+        expungedFloor: modseq,
+        highestModseq: modseq,
+      });
+      this.#takeArrivals([...this.recent].map((uid) => this.entry(uid) as MessageEntry));
+      this.notify();
+      return true;
+    });
+  }
+
+  /** What was learned of these messages as they came in. */
+  #takeArrivals(entries: readonly MessageEntry[]): void {
+    if (this.context.arrivals.isEmpty) return;
+    this.#memory?.identify(this);
+    for (const entry of entries) {
+      const arrival = this.context.arrivals.take(entry.base);
+      if (arrival) this.keepArrival(entry, arrival);
     }
   }
 
@@ -577,11 +629,7 @@ export class MaildirFolder {
     });
     if (unfit) this.#rewrite(made);
     else await this.addEntries(made);
-    this.#memory?.identify(this);
-    for (const entry of made) {
-      const arrival = this.context.arrivals.take(entry.base);
-      if (arrival) this.keepArrival(entry, arrival);
-    }
+    this.#takeArrivals(made);
   }
 
   /** Under the lock: the uidlist as it should be, with these new records and without those of messages gone. */

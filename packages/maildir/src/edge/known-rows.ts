@@ -1,7 +1,7 @@
 // The messages that a journal tells of, kept in the journal's own columns until somebody asks for one.
 
 import type { MessageRecord } from '@postcote/mailbox';
-import { COUNTED, type JournalMessages, type JournalRows } from '../folder-journal.ts';
+import { COUNTED, type JournalMessage, type JournalMessages, type JournalRows } from '../folder-journal.ts';
 import { EntryList, type EntrySource } from './entry-list.ts';
 import type { RestoredFolder } from './folder-snapshot.ts';
 import type { KeywordFile } from './keyword-file.ts';
@@ -93,13 +93,35 @@ export class KnownRows implements EntrySource {
     return (this.#made[row] ??= this.#make(row));
   }
 
-  #make(row: number): MessageEntry {
+  journalRowOf(row: number, modseq: number): JournalMessage {
+    const place = this.#places[row] as number;
+    return {
+      uid: this.uidOf(row),
+      modseq,
+      place: place & 3,
+      info: this.infoOf(row).text,
+      ...this.#namesOf(row),
+      rawSize: this.#numbers[row * 4 + 1] as number,
+      crlfSize: this.#numbers[row * 4 + 2] as number,
+      counted: (place & COUNTED) !== 0,
+      mtimeMs: this.#numbers[row * 4 + 3] as number,
+    };
+  }
+
+  #namesOf(row: number): { readonly base: string; readonly fields: string } {
     const start = row === 0 ? 0 : (this.#ends[row * 2 - 1] as number);
     const middle = this.#ends[row * 2] as number;
     const end = this.#ends[row * 2 + 1] as number;
-    const fields = middle === end ? '' : this.#text.slice(middle, end);
+    return {
+      base: this.#text.slice(start, middle),
+      fields: middle === end ? '' : this.#text.slice(middle, end),
+    };
+  }
+
+  #make(row: number): MessageEntry {
+    const { base, fields } = this.#namesOf(row);
     const info = this.#infos[this.#infoAt[row] as number] as InfoValue;
-    const entry = new MessageEntry(this.uidOf(row), fields, this.#text.slice(start, middle), info);
+    const entry = new MessageEntry(this.uidOf(row), fields, base, info);
     const place = this.#places[row] as number;
     entry.place = (place & 3) === NEW ? NEW : CUR;
     entry.rawSize = this.#numbers[row * 4 + 1] as number;

@@ -4,7 +4,6 @@
 // Every call blocks, so callers keep them short. Throws what SQLite throws; `TextIndex` decides what that means.
 
 import type Database from 'better-sqlite3';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import {
   packTexts,
   TEXT_VERSION,
@@ -141,7 +140,7 @@ export class TextDatabase {
     }
     for (const block of cut(all)) {
       const { numbers, texts } = packTexts(block);
-      addBlock.run(box, texts.length, numbers, zstdCompressSync(texts));
+      addBlock.run(box, texts.length, numbers, zlib().zstdCompressSync(texts));
     }
   }
 
@@ -187,7 +186,7 @@ export class TextDatabase {
     removeBlock.run(block);
     if (kept.length === 0) return;
     const { numbers, texts } = packTexts(kept.map((k) => ({ ...k })));
-    addBlock.run(box, texts.length, numbers, zstdCompressSync(texts));
+    addBlock.run(box, texts.length, numbers, zlib().zstdCompressSync(texts));
   }
 
   /** The mailbox itself is gone. Its blocks must be gone already. */
@@ -228,9 +227,12 @@ function prepare(database: Database.Database) {
   };
 }
 
+/** Loaded with the first text: it costs a worker 600 KiB. */
+const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib');
+
 /** In one piece: its length is known. */
 function unzip({ octets, texts }: BlockRow): Buffer {
-  return zstdDecompressSync(texts, { chunkSize: Math.max(1024, octets + 1) });
+  return zlib().zstdDecompressSync(texts, { chunkSize: Math.max(1024, octets + 1) });
 }
 
 function* cut(messages: readonly MessageTexts[]): Generator<MessageTexts[]> {
