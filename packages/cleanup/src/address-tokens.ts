@@ -4,9 +4,23 @@
 // Works on binary strings (one character per octet), linear in their length, never throws.
 
 /** One-character operators; `%` and `!` count because not all the world is RFC 822. */
-const OPERATORS = '|%!()<>@,;:".[]\\';
-const SPACE = /[ \t\r\n]/;
-const ENDS_ATOM = /[ \t\r\n|%!()<>@,;:".[\]]/;
+const OPERATORS = '|%!()<>@,;:".[]';
+
+// What a character is, as bits: a field of 100 kB is looked at character by character.
+const BLANK = 1;
+const OPERATOR = 2;
+const ENDS_ATOM = 4;
+const WANTS_QUOTES = 8;
+
+const CLASSES = new Uint8Array(256);
+for (let code = 0; code <= 0x20; code++) CLASSES[code] = WANTS_QUOTES;
+CLASSES[0x7f] = WANTS_QUOTES;
+for (const char of ' \t\r\n') CLASSES[char.charCodeAt(0)] = BLANK | ENDS_ATOM | WANTS_QUOTES;
+for (const char of OPERATORS) CLASSES[char.charCodeAt(0)] = OPERATOR | ENDS_ATOM | WANTS_QUOTES;
+const BACKSLASH = 0x5c;
+CLASSES[BACKSLASH] = WANTS_QUOTES;
+
+const classOf = (code: number): number => CLASSES[code] ?? 0;
 
 export type TokenKind =
   | 'end'
@@ -43,14 +57,20 @@ export interface Scanned {
 /** `limit`: tokens at most; 0 for all. */
 export function scanTokens(text: string, limit = 0): Scanned {
   const tokens: Token[] = [];
-  let at = 0;
-  while (at < text.length) {
-    const char = text[at] ?? '';
-    if (SPACE.test(char)) {
+  for (let at = 0; at < text.length;) {
+    const bits = classOf(text.charCodeAt(at));
+    if ((bits & BLANK) !== 0) {
       at++;
       continue;
     }
     if (limit > 0 && tokens.length >= limit) return { tokens, cut: true };
+    if ((bits & OPERATOR) === 0) {
+      const run = readAtom(text, at);
+      tokens.push(makeToken(run.wantsQuotes ? 'quoted' : 'atom', run.text));
+      at = run.end;
+      continue;
+    }
+    const char = text[at] ?? '';
     if (char === '(') {
       const end = commentEnd(text, at);
       tokens.push(makeToken('comment', text.slice(at, end)));
@@ -59,30 +79,21 @@ export function scanTokens(text: string, limit = 0): Scanned {
       const run = readEnclosed(text, at + 1, char === '[' ? ']' : '"');
       tokens.push(makeToken(char === '[' ? 'literal' : 'quoted', run.text));
       at = run.end;
-    } else if (char !== '\\' && OPERATORS.includes(char)) {
+    } else {
       tokens.push(makeToken('operator', char));
       at++;
-    } else {
-      const run = readAtom(text, at);
-      tokens.push(makeToken(needsQuotes(run.text) ? 'quoted' : 'atom', run.text));
-      at = run.end;
     }
   }
   return { tokens, cut: false };
 }
 
-/** An atom that came to hold such a character by a backslash. */
-const needsQuotes = (text: string): boolean =>
-  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  /[\x00-\x20\x7f|%!()<>@,;:".[\]\\]/.test(text);
-
 function commentEnd(text: string, start: number): number {
   let depth = 0;
   for (let at = start; at < text.length; at++) {
-    const char = text[at];
-    if (char === '\\') at++;
-    else if (char === '(') depth++;
-    else if (char === ')' && --depth === 0) return at + 1;
+    const char = text.charCodeAt(at);
+    if (char === BACKSLASH) at++;
+    else if (char === 0x28) depth++;
+    else if (char === 0x29 && --depth === 0) return at + 1;
   }
   return text.length;
 }
@@ -95,37 +106,41 @@ interface Run {
 const unfolded = (text: string): string => text.replace(/[\t\r\n]/g, ' ');
 
 function readEnclosed(text: string, start: number, close: string): Run {
-  const parts: string[] = [];
+  const closing = close.charCodeAt(0);
+  let read = '';
   let from = start;
   for (let at = start; at < text.length; at++) {
-    const char = text[at];
-    if (char === close) {
-      parts.push(text.slice(from, at));
-      return { text: unfolded(parts.join('')), end: at + 1 };
-    }
-    if (char === '\\') {
-      parts.push(text.slice(from, at));
+    const code = text.charCodeAt(at);
+    if (code === closing) return { text: unfolded(read + text.slice(from, at)), end: at + 1 };
+    if (code === BACKSLASH) {
+      read += text.slice(from, at);
       from = ++at;
     }
   }
-  parts.push(text.slice(from));
-  return { text: unfolded(parts.join('')), end: text.length };
+  return { text: unfolded(read + text.slice(from)), end: text.length };
 }
 
-function readAtom(text: string, start: number): Run {
-  const parts: string[] = [];
+/** `wantsQuotes`: an atom that came to hold such a character, by a backslash or because nobody should send it. */
+function readAtom(text: string, start: number): Run & { readonly wantsQuotes: boolean } {
+  let read = '';
   let from = start;
   let at = start;
+  let bits = 0;
   for (; at < text.length; at++) {
-    const char = text[at] ?? '';
-    if (char === '\\') {
-      parts.push(text.slice(from, at));
+    const code = text.charCodeAt(at);
+    if (code === BACKSLASH) {
+      read += text.slice(from, at);
       from = ++at;
-    } else if (ENDS_ATOM.test(char)) break;
+      if (at < text.length) bits |= classOf(text.charCodeAt(at));
+      continue;
+    }
+    const of = classOf(code);
+    if ((of & ENDS_ATOM) !== 0) break;
+    bits |= of;
   }
-  at = Math.min(at, text.length);
-  parts.push(text.slice(from, at));
-  return { text: unfolded(parts.join('')), end: at };
+  const end = Math.min(at, text.length);
+  if (from === start) return { text: text.slice(from, end), end, wantsQuotes: (bits & WANTS_QUOTES) !== 0 };
+  return { text: unfolded(read + text.slice(from, end)), end, wantsQuotes: (bits & WANTS_QUOTES) !== 0 };
 }
 
 /** The tokens as a list with an end on either side. */
@@ -154,12 +169,12 @@ const beforeOf = (token: Token): Token => token.previous as Token;
 
 /** What the words between become an address of; with `comma`, one that was missing goes before it. */
 function group(left: Token, right: Token, comma: boolean): void {
-  if (left === right) return;
-  const inner: Token[] = [];
-  for (let token = left.next; token !== undefined && token !== right; token = token.next) inner.push(token);
-  if (inner.length === 0) return;
+  if (left === right || left.next === right) return;
+  let external = '';
+  for (let token = left.next; token !== undefined && token !== right; token = token.next)
+    external += wordOf(token);
   const address = makeToken('address', '');
-  address.external = formatWords(inner, false);
+  address.external = external;
   join(left, address);
   join(address, right);
   if (!comma) return;
@@ -248,7 +263,7 @@ function wordOf(token: Token): string {
     case 'group':
       return ':';
     case 'address':
-      return quoteLocal(internalise(token.external));
+      return isPlainAddress(token.external) ? token.external : quoteLocal(internalise(token.external));
     default:
       return token.text;
   }
@@ -263,30 +278,32 @@ function wantsSpace(token: Word, next: Word | undefined): boolean {
   return isWord(token) && isWord(next);
 }
 
-/** As they stand outside. Words inside an address touch; others have a blank between them. */
-function formatWords(tokens: readonly Token[], spaced: boolean): string {
-  return tokens
-    .map((token, index) => wordOf(token) + (spaced && wantsSpace(token, tokens[index + 1]) ? ' ' : ''))
-    .join('');
-}
-
 /** As a program holds an address: without quotes. */
 export function internalise(external: string): string {
-  return innerText(scanTokens(external).tokens);
+  return isPlainAddress(external) ? external : innerText(scanTokens(external).tokens);
 }
 
 /** The words of an address without quotes, a blank where two would run together. */
 export function innerText(words: readonly Word[]): string {
-  return words
-    .map((word, index) => {
-      const text = word.kind === 'literal' ? `[${word.text}]` : word.text;
-      return text + (wantsSpace(word, words[index + 1]) ? ' ' : '');
-    })
-    .join('');
+  let text = '';
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as Word;
+    text += word.kind === 'literal' ? `[${word.text}]` : word.text;
+    if (wantsSpace(word, words[i + 1])) text += ' ';
+  }
+  return text;
 }
 
 // RFC 5322 §3.2.3; octets beyond ASCII stand as they are.
-const DOT_STRING = /^[^\s.()<>@,;:\\"[\]\x00-\x20\x7f]+(?:\.[^\s.()<>@,;:\\"[\]\x00-\x20\x7f]+)*$/;
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const DOT_STRING = /^[^.()<>@,;:\\"[\]\x00-\x20\x7f]+(?:\.[^.()<>@,;:\\"[\]\x00-\x20\x7f]+)*$/;
+
+const PLAIN =
+  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
+  /^[^.()<>@,;:\\"[\]\x00-\x20\x7f]+(?:\.[^.()<>@,;:\\"[\]\x00-\x20\x7f]+)*(?:@[^.()<>@,;:\\"[\]\x00-\x20\x7f]+(?:\.[^.()<>@,;:\\"[\]\x00-\x20\x7f]+)*)?$/;
+
+/** `bob`, `bob.b@host.example`: the same outside and inside, as nearly all addresses are. */
+export const isPlainAddress = (external: string): boolean => PLAIN.test(external);
 
 /** With the local part in quotes where that takes quotes. */
 export function quoteLocal(internal: string): string {
@@ -312,7 +329,8 @@ export function formatAddresses(tokens: readonly Token[]): string {
     address = undefined;
     addressLength = 0;
   };
-  for (const [index, token] of tokens.entries()) {
+  for (let index = 0; index < tokens.length; index++) {
+    const token = tokens[index] as Token;
     if (is(token, ',')) {
       endItem();
       out.push(',\n');

@@ -36,6 +36,11 @@ export interface CleanupLog {
   warn(text: string): void;
 }
 
+export interface CleanupPorts extends CleanupLog {
+  /** Settles when others had their turn: much work for one message is cut in pieces by it. */
+  pause?(): Promise<unknown>;
+}
+
 export interface Verdict {
   /** `5.7.1 text`; a 4 in front: for now. */
   reject: string | undefined;
@@ -55,6 +60,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 const EMPTY = Buffer.alloc(0);
 const MAX_BCC = 1000;
+/** Octets of fields with addresses between two pauses: some milliseconds at worst. */
+const ADDRESSES_AT_ONCE = 8192;
 
 type Place = 'header' | 'body';
 
@@ -80,11 +87,12 @@ export class CleanupStream {
   };
   readonly #settings: CleanupSettings;
   readonly #facts: MessageFacts;
-  readonly #log: CleanupLog;
+  readonly #log: CleanupPorts;
   readonly #walk: MessageWalk;
   readonly #mapping: MapContext | undefined;
   readonly #seen = new Set<string>();
   #resent = false;
+  #sincePause = 0;
   /** Whether checks are (still) made. */
   #checking: boolean;
   /** Every octet from here on goes through untouched. */
@@ -94,7 +102,7 @@ export class CleanupStream {
   #backlog: Buffer[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(settings: CleanupSettings, facts: MessageFacts, log: CleanupLog) {
+  constructor(settings: CleanupSettings, facts: MessageFacts, log: CleanupPorts) {
     this.#settings = settings;
     this.#facts = facts;
     this.#log = log;
@@ -231,7 +239,13 @@ export class CleanupStream {
     if (kind?.holds === undefined || context === undefined) return this.#put(field.text);
     const changes = addressChanges(context, this.#mapping, kind.holds);
     const tokenLimit = this.#settings.headerAddressTokenLimit;
-    this.#put(yield* fieldSteps(field.text, { tokenLimit, changes }));
+    const pause = this.#log.pause;
+    this.#sincePause += field.text.length;
+    if (pause !== undefined && this.#sincePause > ADDRESSES_AT_ONCE) {
+      this.#sincePause = 0;
+      yield pause();
+    }
+    this.#put(yield* fieldSteps(field.text, { tokenLimit, changes, pause }));
   }
 
   #checksFor(part: 'primary' | 'part' | 'nested'): Checks | undefined {

@@ -5,7 +5,13 @@ export { type Scanned, type Token, formatAddresses, parseAddresses } from './add
 export { isAscii, toBinary, toText } from './binary-text.ts';
 export { askChecks } from './ask-checks.ts';
 export { type CheckAction, LOG_WORDS, readAction } from './check-actions.ts';
-export { type CleanupLog, CleanupStream, type MessageFacts, type Verdict } from './cleanup-stream.ts';
+export {
+  type CleanupLog,
+  type CleanupPorts,
+  CleanupStream,
+  type MessageFacts,
+  type Verdict,
+} from './cleanup-stream.ts';
 export { type CleanEnvelope, type CleanRecipient, cleanEnvelope } from './envelope.ts';
 export { type FieldKind, fieldName, findField } from './header-fields.ts';
 export { type MapContext, mapAddress } from './map-address.ts';

@@ -1,7 +1,7 @@
 // Completing one address as it stands in a header: `bob` is `bob@$myorigin`, `site!bob` is `bob@site`, a source route
 // goes. POSTFIX: trivial-rewrite(8): rewrite_tree. Binary strings in, binary strings out; pure.
 
-import { type Token, innerText, quoteLocal, scanTokens } from './address-tokens.ts';
+import { type Token, innerText, isPlainAddress, quoteLocal, scanTokens } from './address-tokens.ts';
 
 export interface RewriteRules {
   readonly swapBangpath: boolean;
@@ -28,6 +28,24 @@ const lastIndexOf = (words: readonly Word[], text: string): number =>
 
 /** `external`: with quotes where they are needed. */
 export function completeAddress(external: string, context: RewriteContext): string {
+  return completePlain(external, context) ?? completeWords(external, context);
+}
+
+/** Nearly all addresses need no reading word by word. Undefined: this one does. */
+function completePlain(external: string, context: RewriteContext): string | undefined {
+  if (!isPlainAddress(external)) return undefined;
+  const at = external.indexOf('@');
+  if (at !== -1)
+    return !context.appendDotMydomain || external.includes('.', at) || context.domain === ''
+      ? external
+      : undefined;
+  if (external.includes('!') || external.includes('%') || !isPlainAddress(context.origin)) return undefined;
+  if (!context.appendAtMyorigin) return external;
+  const complete = `${external}@${context.origin}`;
+  return context.appendDotMydomain && !context.origin.includes('.') ? undefined : complete;
+}
+
+function completeWords(external: string, context: RewriteContext): string {
   let words: readonly Word[] = scanTokens(external).tokens;
   const [only] = words;
   if (only === undefined || (words.length === 1 && only.kind === 'quoted' && only.text === ''))

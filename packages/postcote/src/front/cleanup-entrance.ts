@@ -3,6 +3,7 @@
 //
 // `begin` throws `AcceptError`; `commit` throws `ContentRejected` when the content is refused. Nothing is kept then.
 
+import { setImmediate } from 'node:timers/promises';
 import { type CleanEnvelope, CleanupStream, type Verdict, cleanEnvelope } from '@postcote/cleanup';
 import {
   AcceptError,
@@ -157,6 +158,7 @@ class CleanedMessage implements EnteringMessage {
       {
         info: (text) => log('info', policy.program, text),
         warn: (text) => log('warn', policy.program, `warning: ${text}`),
+        pause: () => setImmediate(),
       },
     );
   }
