@@ -22,9 +22,12 @@ export const DEFAULT_CODEC_LIMITS: CodecLimits = {
   maxStreamed: 4 * 1024 * 1024 * 1024 - 1,
 };
 
-/** Before login nothing needs room: a name and a password. DOVECOT: login processes stop at 1024 a token. */
+/**
+ * Before login nothing needs room but ID, for which RFC 2971 §3.3 allows thirty fields of a kilobyte. DOVECOT: login
+ * processes stop at 1024 a token.
+ */
 export const LOGIN_CODEC_LIMITS: CodecLimits = {
-  maxCommand: 8 * 1024,
+  maxCommand: 36 * 1024,
   maxNesting: 1,
   maxArguments: 64,
   maxLiteral: 1024,

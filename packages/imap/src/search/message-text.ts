@@ -7,6 +7,7 @@ import {
   fieldValue,
   findInMessage,
   foldForSearch,
+  parseAddressList,
   parseDate,
   parseHeaderFields,
 } from '@postcote/mime';
@@ -23,6 +24,23 @@ interface Field {
   readonly value: string;
 }
 
+const ADDRESS_FIELDS: ReadonlySet<string> = new Set(['from', 'to', 'cc', 'bcc', 'sender', 'reply-to']);
+
+/** `field` in lower case. */
+export function isAddressField(field: string): boolean {
+  return ADDRESS_FIELDS.has(field);
+}
+
+/** The addresses of a field in their plainest form: no comments, no needless quotes and spaces. */
+function addressText(value: string): string {
+  return parseAddressList(value)
+    .map(({ name, mailbox, host }) => {
+      const address = host === null ? (mailbox ?? '') : `${mailbox ?? ''}@${host}`;
+      return name === null ? address : `${decodeWords(name)} <${address}>`;
+    })
+    .join(', ');
+}
+
 export class MessageText {
   readonly #handle: MessageHandle;
   readonly #needles: Needles;
@@ -37,8 +55,10 @@ export class MessageText {
   /** `needle` is folded. An empty one asks whether the field is there. */
   async headerContains(field: string, needle: string): Promise<boolean> {
     for (const { name, value } of await this.#headerFields()) {
-      if (name === field && (needle === '' || foldForSearch(decodeWords(value)).includes(needle)))
-        return true;
+      if (name !== field) continue;
+      if (needle === '' || foldForSearch(decodeWords(value)).includes(needle)) return true;
+      // DOVECOT: addresses are found however they are written.
+      if (isAddressField(field) && foldForSearch(addressText(value)).includes(needle)) return true;
     }
     return false;
   }

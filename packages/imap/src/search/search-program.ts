@@ -16,7 +16,7 @@ import { dayOf } from '../codec/dates.ts';
 import type { SearchKey } from '../codec/search-key.ts';
 import { type NumberRange, resolveSequenceSet, type SequenceSet } from '../codec/sequence-set.ts';
 import { emailId } from '../fetch/object-id.ts';
-import { MessageText, type Needles } from './message-text.ts';
+import { isAddressField, MessageText, type Needles } from './message-text.ts';
 
 export interface SearchScope {
   /** Messages in the view, and the UID of the last: what `*` stands for. */
@@ -61,6 +61,8 @@ export class SearchProgram {
     if (mailbox.searchText === undefined) return;
     for (const key of textKeysOf(this.#key)) {
       if (key.text === '') continue;
+      // Addresses are found in other forms than they are written in: of anything but a word the index knows too little.
+      if (key.kind === 'header' && isAddressField(key.field) && !/^[\w-]+$/.test(key.text)) continue;
       const verdicts = await mailbox.searchText(key.kind, key.text);
       if (verdicts !== undefined) this.#verdicts.set(key, verdicts);
     }

@@ -193,7 +193,7 @@ describe('ImapLoginSession', () => {
     expect(front.send('e AUTHENTICATE CRAM-MD5\r\n')).toBe(
       'e NO [ALERT] Unsupported authentication mechanism.\r\n',
     );
-    expect(front.send(`f AUTHENTICATE PLAIN\r\n${'A'.repeat(9000)}\r\n`)).toBe(
+    expect(front.send(`f AUTHENTICATE PLAIN\r\n${'A'.repeat(40_000)}\r\n`)).toBe(
       '+ \r\nf BAD Authentication response too long\r\n',
     );
     expect(front.send('g NOOP\r\n')).toBe('g OK NOOP completed.\r\n');

@@ -192,3 +192,33 @@ describe('MODSEQ in SEARCH', () => {
     expect((await one.run('SEARCH MODSEQ x'))[0]).toMatch(/^T BAD /);
   });
 });
+
+describe('addresses', () => {
+  it('are found however they are written', async () => {
+    const store = memoryStore();
+    store.seed('INBOX', [
+      { content: 'From: <user (comment)@ (comment) domain.example>\n\nx' },
+      { content: 'From: Name <user@domain.example>\n\nx' },
+      { content: 'From: other@domain.example\n\nx' },
+    ]);
+    const one = new UserClient({ store });
+    await one.run('SELECT INBOX');
+    expect((await one.run('SEARCH FROM user@domain.example'))[0]).toBe('* SEARCH 1 2');
+    expect((await one.run('SEARCH FROM "name <user@"'))[0]).toBe('* SEARCH 2');
+  });
+});
+
+describe('RECURSIVEMATCH', () => {
+  it('says nothing of what matches by itself', async () => {
+    const one = new UserClient({ store: memoryStore() });
+    await one.run('CREATE a/b/c');
+    await one.run('CREATE a/b');
+    await one.run('SUBSCRIBE a/b/c');
+    expect((await one.run('LIST (SUBSCRIBED RECURSIVEMATCH) "" (a/b a/b/c)')).slice(0, -1)).toEqual([
+      '* LIST (\\Subscribed) "/" a/b/c',
+    ]);
+    expect((await one.run('LIST (SUBSCRIBED RECURSIVEMATCH) "" a/%')).slice(0, -1)).toEqual([
+      '* LIST () "/" a/b (CHILDINFO ("SUBSCRIBED"))',
+    ]);
+  });
+});

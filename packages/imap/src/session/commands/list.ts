@@ -22,7 +22,12 @@ export const LIST: CommandRow<'list'> = {
     const entries = await core.store.list();
     const patterns = command.patterns.map((pattern) => new ListPattern(command.reference + pattern));
     const matches = (name: string): boolean => patterns.some((pattern) => pattern.matches(name));
-    const parents = command.select.has('RECURSIVEMATCH') ? parentsOfSelected(entries, command) : undefined;
+    const parents = command.select.has('RECURSIVEMATCH')
+      ? parentsOfSelected(
+          entries.filter(({ name }) => !matches(name)),
+          command,
+        )
+      : undefined;
     for (const entry of withImpliedParents(entries, parents)) {
       if (core.shouldBreathe) await core.breathe();
       if (!matches(entry.name)) continue;
@@ -82,6 +87,7 @@ function attributes(entry: MailboxEntry, { select, returns, extended }: ListComm
   return words.join(' ');
 }
 
+/** RFC 5258 §3.5: `entries` are those that the patterns leave out; the others speak for themselves. */
 function parentsOfSelected(entries: readonly MailboxEntry[], command: ListCommand): Set<string> {
   const parents = new Set<string>();
   for (const entry of entries) {
