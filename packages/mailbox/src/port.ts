@@ -77,13 +77,24 @@ export type MailboxErrorCode =
   /** Anything else of the storage: an I/O error, damage. `message` is for the log. */
   | 'unavailable';
 
+export interface MailboxErrorOptions extends ErrorOptions {
+  /** `message` is the configuration's own words for the client. */
+  readonly said?: boolean;
+  /** For the log, beside a message that is for the client. */
+  readonly detail?: string;
+}
+
 /** The one error that ports throw. `message` is for the log; sessions word what clients read from `code`. */
 export class MailboxError extends Error {
   override readonly name = 'MailboxError';
   readonly code: MailboxErrorCode;
-  constructor(code: MailboxErrorCode, message: string, options?: ErrorOptions) {
+  readonly said: boolean;
+  readonly detail: string | undefined;
+  constructor(code: MailboxErrorCode, message: string, options?: MailboxErrorOptions) {
     super(message, options);
     this.code = code;
+    this.said = options?.said === true;
+    this.detail = options?.detail;
   }
 }
 
@@ -222,6 +233,24 @@ export interface Mailbox {
   close(): Promise<void>;
 }
 
+export interface QuotaUse {
+  readonly used: number;
+  readonly limit: number;
+}
+
+/** RFC 9208: what all mailboxes together may take. */
+export interface QuotaRoot {
+  readonly name: string;
+  /** Octets. */
+  readonly storage?: QuotaUse;
+  readonly messages?: QuotaUse;
+}
+
+export interface QuotaReader {
+  /** Every mailbox is under all of them. */
+  roots(): Promise<readonly QuotaRoot[]>;
+}
+
 export interface CreateOptions {
   readonly specialUse?: string;
 }
@@ -245,6 +274,8 @@ export interface MailStore {
   readAnnotations?(name: MailboxName | ''): Promise<Annotations>;
   /** Null removes. `limit` when it is too much, and then nothing is changed. */
   writeAnnotations?(name: MailboxName | '', changes: ReadonlyMap<string, Buffer | null>): Promise<void>;
+  /** Absent: there is no limit but the disk's, or clients are not to see it. */
+  readonly quota?: QuotaReader | undefined;
   open(name: MailboxName): Promise<Mailbox>;
   /** Writes a message (with CRLF lines) into a mailbox; `nonexistent` before any octet is taken. */
   beginAppend(name: MailboxName, options: AppendOptions): Promise<MessageWriter<AppendResult>>;

@@ -315,6 +315,7 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
       ),
       index: mailLocation.indexPath ?? '',
       texts: dovecot.textIndex,
+      ...(dovecot.quota === undefined ? {} : { quota: dovecot.quota }),
       lockTimeout: dovecot.mailMaxLockTimeout * 1000,
     },
     local: readLocalSettings(postfix, mailLocation, problems),

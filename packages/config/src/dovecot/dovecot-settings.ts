@@ -4,6 +4,7 @@
 import type { Origin, Problem } from '../origin.ts';
 import type { MailLocation } from './mail-location.ts';
 import type { DovecotTree } from './parse.ts';
+import type { QuotaSettings } from './quota.ts';
 import type { TextIndexSettings } from './text-index.ts';
 
 export type DovecotDialect = '1.x' | '2.3' | '2.4';
@@ -126,6 +127,8 @@ export interface DovecotSettings {
   readonly namespaces: readonly MailNamespace[];
   readonly specialMailboxes: readonly SpecialMailbox[];
   readonly textIndex: TextIndexSettings;
+  /** Undefined: there is no quota. */
+  readonly quota: QuotaSettings | undefined;
   readonly firstValidUid: number;
   /** 0: no upper bound. */
   readonly lastValidUid: number;

@@ -17,6 +17,7 @@ import { planDovecot } from './listeners.ts';
 import { readMailboxes } from './mailboxes.ts';
 import { isYes, normaliseDovecot, type Normalised } from './normalise.ts';
 import { parseDovecot, readValues, sectionsOf, type DovecotNode, type DovecotSetting } from './parse.ts';
+import { readQuota } from './quota.ts';
 import { readTextIndex } from './text-index.ts';
 import { parseDovecotSize, parseDovecotTime, splitWords } from './values.ts';
 
@@ -44,13 +45,14 @@ export function readDovecot(file: string, system: System): DovecotSettings {
   const authentication = readAuthentication({ nodes: normalised.nodes, read: (name) => value(name), file });
   const certificate = readCertificate(normalised.nodes);
   const textIndex = readTextIndex(normalised.nodes);
+  const quota = readQuota({ ...normalised, setting: scopes.setting });
   const isServed = isPresent && plan.listeners.length > 0;
   if (isServed && ssl !== 'no' && certificate === undefined) {
     const message = 'ssl is on but no certificate is named; set ssl_cert and ssl_key, or ssl = no';
     problems.push(refuse(scopes.origin('ssl') ?? nowhere, { name: 'ssl_cert', message }));
   }
   if (isPresent) problems.push(...plan.problems, ...mailboxes.problems, ...authentication.problems);
-  problems.push(...textIndex.problems);
+  problems.push(...textIndex.problems, ...quota.problems);
 
   return {
     file,
@@ -69,6 +71,7 @@ export function readDovecot(file: string, system: System): DovecotSettings {
     namespaces: mailboxes.namespaces,
     specialMailboxes: mailboxes.special,
     textIndex: textIndex.settings,
+    quota: quota.settings,
     firstValidUid: numberOf(value('first_valid_uid'), 500),
     lastValidUid: numberOf(value('last_valid_uid'), 0),
     mailPrivilegedGroup: value('mail_privileged_group'),

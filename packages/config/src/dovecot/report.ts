@@ -7,6 +7,7 @@ import { dovecotDefault, dovecotNames, isDovecotName } from './defaults.ts';
 import type { DovecotDialect, DovecotSettings } from './dovecot-settings.ts';
 import { isYes } from './normalise.ts';
 import { readValues, type DovecotNode, type DovecotSection, type DovecotSetting } from './parse.ts';
+import { isQuotaSetting } from './quota.ts';
 import { TEXT_INDEX_SETTINGS } from './text-index.ts';
 import { splitWords } from './values.ts';
 
@@ -17,7 +18,7 @@ export const honouredDovecotSettings: ReadonlySet<string> = new Set(
   login_greeting mail_control_path mail_driver mail_inbox_path mail_index_path mail_location mail_max_lock_timeout
   mail_max_userip_connections mail_path mailbox_list_layout pop3_client_workarounds pop3_deleted_flag pop3_enable_last
   pop3_lock_session pop3_no_flag_updates pop3_reuse_xuidl pop3_uidl_duplicates pop3_uidl_format
-  protocols ssl ssl_cert ssl_key ssl_key_password ssl_listen`.split(/\s+/),
+  protocols quota_full_tempfail ssl ssl_cert ssl_key ssl_key_password ssl_listen`.split(/\s+/),
 );
 
 /** Set to anything but "no" or nothing, these close a door that would stand open if they were ignored. */
@@ -90,6 +91,7 @@ function checkLevel(nodes: readonly DovecotNode[], dialect: DovecotDialect, prob
 function checkSetting(setting: DovecotSetting, dialect: DovecotDialect, problems: Problem[]): void {
   const { name, value, origin } = setting;
   if (name === 'mail_plugins') return checkPlugins(setting, problems);
+  if (dialect === '2.4' && isQuotaSetting(name)) return;
   if (honouredDovecotSettings.has(name)) return;
   const door = DOORS.get(name);
   if (door !== undefined && value !== '' && !/^no?$/i.test(value)) {
@@ -113,7 +115,7 @@ function checkPlugins(setting: DovecotSetting, problems: Problem[]): void {
     if (plugin === 'acl' || plugin === 'imap_acl' || plugin === 'mail_filter' || plugin === 'mail_crypt') {
       const message = `the ${plugin} plugin decides who may read what, and is not supported; remove it to run without`;
       problems.push(refuse(origin, { name, value: plugin, message }));
-    } else {
+    } else if (plugin !== 'quota' && plugin !== 'imap_quota') {
       problems.push(notice(origin, { name, value: plugin, message: `not honoured: ${explain(name)}` }));
     }
   }
@@ -147,11 +149,15 @@ function checkSection(section: DovecotSection, settings: DovecotSettings, proble
       for (const child of section.children) {
         const value = child.kind === 'setting' ? child.value : '';
         if (TEXT_INDEX_SETTINGS.has(child.name)) continue;
+        if (settings.quota !== undefined && isQuotaSetting(child.name)) continue;
         problems.push(
           notice(child.origin, { name: child.name, value, message: 'not honoured: plugins are not loaded' }),
         );
       }
       return;
+    case 'quota':
+      if (settings.quota !== undefined) return;
+    // falls through
     default:
       if (!QUIET_SECTIONS.has(section.name) && section.children.length > 0) {
         const name = `${section.name} ${section.label}`.trim();

@@ -19,7 +19,7 @@ const WORDS: Readonly<Record<MailboxErrorCode, readonly [code: string | undefine
 
 export function statusOfError(error: MailboxError): Status {
   const [code, text] = WORDS[error.code];
-  return no(text, code);
+  return no(error.said ? error.message : text, code);
 }
 
 /** For what nobody expected. */

@@ -10,6 +10,7 @@ import type { DirectorySync, Modes } from './disk.ts';
 import type { LockIdentity } from './dotlock.ts';
 import { errorCode } from './errors.ts';
 import type { IndexFolder } from './index-folder.ts';
+import type { Quota } from './quota.ts';
 import type { TextIndex } from './text/text-index.ts';
 
 export interface StoreContext {
@@ -37,6 +38,8 @@ export interface StoreContext {
   modes(): Modes;
   /** When to look for the quota plugin's sum again, in milliseconds of `performance.now()`. */
   quotaAbsentUntil?: number;
+  /** What the mail may take; absent: the disk. */
+  quota?: Quota;
 }
 
 /** Few stores have the quota plugin: where its file is not, it is not looked for at every message. */

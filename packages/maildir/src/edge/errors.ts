@@ -4,7 +4,7 @@ import { MailboxError, type MailboxErrorCode } from '@postcote/mailbox';
 
 const CODES: ReadonlyMap<string, MailboxErrorCode> = new Map([
   ['ENOSPC', 'noSpace'],
-  ['EDQUOT', 'noSpace'],
+  ['EDQUOT', 'overQuota'],
   ['EACCES', 'noPermission'],
   ['EPERM', 'noPermission'],
   ['EROFS', 'noPermission'],

@@ -24,12 +24,13 @@ import {
   type StoreChange,
   type StoreResult,
 } from '@postcote/mailbox';
-import { formatInfo, keywordIndex, keywordLetter, LETTER_OF_FLAG, SYSTEM_LETTERS } from '../file-name.ts';
+import { formatInfo, keywordIndex, keywordLetter, LETTER_OF_FLAG, parseSizes, SYSTEM_LETTERS } from '../file-name.ts';
 import { withRecordField } from '../uidlist.ts';
 import { pathOf, yieldTurn } from './disk.ts';
 import { forgetQuota } from './context.ts';
 import { errorCode, toMailboxError } from './errors.ts';
 import { isMoved, type MaildirFolder } from './folder.ts';
+import { sizeOfFile, type Reservation } from './quota.ts';
 import { CUR, MessageEntry, NEW, type Place } from './message-entry.ts';
 
 /** Messages changed between two turns of the event loop. */
@@ -62,21 +63,29 @@ export async function storeFlags(
 }
 
 export async function expungeMessages(folder: MaildirFolder, uids: readonly number[]): Promise<void> {
+  const { quota } = folder.context;
   let gone: MessageEntry[] = [];
+  let octets = 0;
   const flush = (): void => {
     folder.publishExpunged(gone);
+    quota?.changed(folder.name, { octets: -octets, messages: -gone.length });
     gone = [];
+    octets = 0;
   };
   await inSlices(
     folder,
     uids,
     (uid) => {
       const entry = folder.entry(uid);
-      if (entry && withFile(folder, entry, (path) => unlinkSync(path))) gone.push(entry);
+      if (!entry) return;
+      const size = quota ? quotaSize(folder, entry) : 0;
+      if (!withFile(folder, entry, (path) => unlinkSync(path))) return;
+      gone.push(entry);
+      octets += size;
     },
     flush,
   );
-  forgetQuota(folder.context);
+  if (!folder.context.quota) forgetQuota(folder.context);
   await folder.tidy();
 }
 
@@ -110,21 +119,21 @@ export async function transfer(
 ): Promise<CopyResult> {
   const uids = what.uids.filter((uid) => source.entry(uid));
   if (uids.length === 0) return { uidValidity: target.uidValidity, source: [], target: [] };
-  const keywords = new Set(
-    uids.flatMap((uid) => (source.entry(uid)?.info.flags ?? []).filter((f) => !isSystemFlag(f))),
-  );
-  const made = await target.locked(async () => {
-    target.prepareToAppend();
-    await target.keywordFile.define([...keywords], {
-      lettersInUse: target.lettersInUse(),
-      mode: target.context.modes().file,
-      // A copy without a keyword that finds no letter is better than no copy.
-      partly: true,
-    });
-    target.publishChanged();
-    return transferFiles(source, target, { ...what, uids });
-  });
-  forgetQuota(target.context);
+  const held = await reserve(source, target, { ...what, uids });
+  let made: Made[];
+  try {
+    made = await transferLocked(source, target, { ...what, uids });
+  } catch (error) {
+    held?.release();
+    throw error;
+  }
+  // What went away meanwhile was held room for; the next count has it right.
+  if (made.length === uids.length) held?.keep();
+  else {
+    held?.release();
+    target.context.quota?.forget();
+  }
+  if (!target.context.quota) forgetQuota(target.context);
   if (what.mode === 'move') {
     source.publishExpunged(made.map((m) => m.from));
     if (source !== target) await source.tidy();
@@ -134,6 +143,53 @@ export async function transfer(
     source: made.map((m) => m.from.uid),
     target: made.map((m) => m.entry.uid),
   };
+}
+
+/** Room for what comes in. Nothing where there is no quota. */
+async function reserve(
+  source: MaildirFolder,
+  target: MaildirFolder,
+  { mode, uids }: Transfer,
+): Promise<Reservation | undefined> {
+  const { quota } = target.context;
+  if (!quota) return undefined;
+  let octets = 0;
+  let messages = 0;
+  for (const uid of uids) {
+    const entry = source.entry(uid);
+    if (!entry) continue;
+    octets += quotaSize(source, entry);
+    messages += 1;
+  }
+  const more = { octets, messages };
+  if (mode === 'move') return await quota.reserveMove(source.name, target.name, more);
+  return await quota.reserve(target.name, more);
+}
+
+/** As a count of the directory would have it. */
+function quotaSize(folder: MaildirFolder, entry: MessageEntry): number {
+  const told = parseSizes(entry.base).size;
+  if (told !== undefined) return told;
+  if (entry.rawSize !== -1) return entry.rawSize;
+  return sizeOfFile(folder.directoryOf(entry.place), entry.base + entry.info.text) ?? 0;
+}
+
+async function transferLocked(source: MaildirFolder, target: MaildirFolder, what: Transfer): Promise<Made[]> {
+  const { uids } = what;
+  const keywords = new Set(
+    uids.flatMap((uid) => (source.entry(uid)?.info.flags ?? []).filter((f) => !isSystemFlag(f))),
+  );
+  return await target.locked(async () => {
+    target.prepareToAppend();
+    await target.keywordFile.define([...keywords], {
+      lettersInUse: target.lettersInUse(),
+      mode: target.context.modes().file,
+      // A copy without a keyword that finds no letter is better than no copy.
+      partly: true,
+    });
+    target.publishChanged();
+    return transferFiles(source, target, what);
+  });
 }
 
 async function transferFiles(source: MaildirFolder, target: MaildirFolder, what: Transfer): Promise<Made[]> {

@@ -43,9 +43,13 @@ export class IncomingMessage {
     if (this.#waiting > MEMORY_OCTETS) this.#spill();
   }
 
+  /** Nothing follows: `size` is what the file will have. */
+  finish(): void {
+    this.#take(this.#encoder.end());
+  }
+
   /** The octets are on disk, durably, under their temporary name. */
   async settle(mtime: Date | undefined): Promise<void> {
-    this.#take(this.#encoder.end());
     const fd = (this.#fd ??= await createFileUnhurried(this.#temporary(), this.#mode));
     this.#spill();
     if (mtime) futimesSync(fd, mtime, mtime);

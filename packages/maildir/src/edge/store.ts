@@ -21,6 +21,7 @@ import {
   type MailboxName,
   type MailboxStatus,
   type MailStore,
+  type QuotaReader,
 } from '@postcote/mailbox';
 import { silentLog, type Log, type MessageWriter } from '@postcote/wire';
 import { BaseNames } from '../file-name.ts';
@@ -51,6 +52,7 @@ import {
 } from './folder-tree.ts';
 import { IndexFolder } from './index-folder.ts';
 import { OpenedMailbox, type FolderOwner } from './opened-mailbox.ts';
+import { Quota, type QuotaOptions } from './quota.ts';
 import { changeSubscription, readSubscriptions } from './subscription-file.ts';
 import { Indexer, type IndexerHost } from './text/indexer.ts';
 import { DEFAULT_TEXT_LIMITS, TextIndex, type TextLimits } from './text/text-index.ts';
@@ -74,6 +76,8 @@ export interface MaildirStoreOptions {
   readonly specialUse?: ReadonlyMap<MailboxName, string>;
   /** Made before anything else is looked at, where missing. */
   readonly automatic?: readonly { readonly name: MailboxName; readonly subscribe: boolean }[];
+  /** What the mail may take; `shown`: clients may ask. */
+  readonly quota?: QuotaOptions & { readonly shown: boolean };
   readonly log?: Log;
   /** Must be this process's own host name for Dovecot's locks to be understood; the default is. */
   readonly hostName?: string;
@@ -183,6 +187,7 @@ class Store implements MaildirStore, FolderOwner {
       randomGuid: () => randomBytes(16).toString('hex'),
       modes: () => this.#modes(),
     };
+    if (options.quota) this.#context.quota = new Quota(this.#context, options.quota);
   }
 
   async list(): Promise<readonly MailboxEntry[]> {
@@ -244,6 +249,7 @@ class Store implements MaildirStore, FolderOwner {
       this.#folders.get(checked)?.vanish();
       this.#folders.delete(checked);
       removeFolder(this.#context, checked);
+      this.#context.quota?.forget();
       await moveSpecialUses(this.#context, checked, undefined);
       if (key !== undefined) index?.forget(key);
     });
@@ -258,6 +264,8 @@ class Store implements MaildirStore, FolderOwner {
       if (target === INBOX || this.#isThere(target)) throw new MailboxError('alreadyExists', target);
       if (target.startsWith(`${source}/`)) throw new MailboxError('cannot', `${source} into itself`);
       renameFolder(this.#context, source, target);
+      // Another name may have another rule.
+      this.#context.quota?.forget();
       await moveSpecialUses(this.#context, source, target);
       for (const folder of Array.from(this.#folders.values())) {
         if (folder.name !== source && !folder.name.startsWith(`${source}/`)) continue;
@@ -316,7 +324,7 @@ class Store implements MaildirStore, FolderOwner {
       const path = folderPath(this.#context, checked);
       if (!isSelectable(path) || !exists(`${path}/new`) || !exists(`${path}/tmp`))
         this.#makeForDelivery(checked, path);
-      return new DeliveryWriter(this.#context, path, () => {
+      return new DeliveryWriter(this.#context, { name: checked, path }, () => {
         this.#folders.get(checked)?.notify();
         this.#context.wantsIndexing(checked);
       });
@@ -346,6 +354,10 @@ class Store implements MaildirStore, FolderOwner {
       folder.save();
     }
     this.#evict();
+  }
+
+  get quota(): QuotaReader | undefined {
+    return this.#options.quota?.shown === true ? this.#context.quota : undefined;
   }
 
   get indexing(): boolean {

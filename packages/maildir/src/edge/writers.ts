@@ -1,7 +1,7 @@
 // The two ways a message comes in: APPEND, which gives it a UID at once, and delivery, which only puts the file
 // where every Maildir reader finds it.
 
-import { storableFlags, type AppendOptions, type AppendResult } from '@postcote/mailbox';
+import { storableFlags, type AppendOptions, type MailboxName, type AppendResult } from '@postcote/mailbox';
 import type { MessageWriter } from '@postcote/wire';
 import { formatInfo, keywordLetter, LETTER_OF_FLAG, NO_INFO } from '../file-name.ts';
 import { forgetQuota, type StoreContext } from './context.ts';
@@ -12,6 +12,7 @@ import { IncomingMessage } from './incoming.ts';
 import { CUR, MessageEntry, NEW } from './message-entry.ts';
 import { isSystemFlag, type FlagSet } from '@postcote/mailbox';
 import { pathOf } from './disk.ts';
+import type { Reservation } from './quota.ts';
 import { unlinkSync } from 'node:fs';
 
 export interface Delivered {
@@ -24,18 +25,23 @@ abstract class Writer {
   protected readonly incoming: IncomingMessage;
   readonly #what: string;
   readonly #passing: PassingMessage | undefined;
+  readonly #quota: StoreContext['quota'];
+  readonly #name: MailboxName;
   #failure: unknown;
 
-  constructor(context: StoreContext, directory: string, what: string) {
+  constructor(context: StoreContext, folder: { name: MailboxName; path: string }, what: string) {
     this.#what = what;
     if (context.index) this.#passing = new PassingMessage();
-    this.incoming = new IncomingMessage(context, directory);
+    this.#quota = context.quota;
+    this.#name = folder.name;
+    this.incoming = new IncomingMessage(context, folder.path);
   }
 
   write(chunk: Uint8Array): undefined {
     if (this.#failure !== undefined) return undefined;
     try {
       this.incoming.write(chunk);
+      this.#quota?.checkSize(this.incoming.size);
       this.#passing?.push(chunk);
     } catch (error) {
       this.#failure = error;
@@ -53,11 +59,24 @@ abstract class Writer {
     return this.#passing?.finish(this.incoming.crlfSize);
   }
 
-  protected async finish<T>(work: () => Promise<T>): Promise<T> {
+  /** Throws when there is no place for it any more. */
+  protected check(): void {}
+
+  /** Settled, in a limit of its own, then placed by `work`. */
+  protected async finish<T>(date: Date | undefined, work: () => Promise<T>): Promise<T> {
+    let held: Reservation | undefined;
     try {
       if (this.#failure !== undefined) throw this.#failure;
-      return await work();
+      this.check();
+      this.incoming.finish();
+      this.#quota?.checkSize(this.incoming.size);
+      held = await this.#quota?.reserve(this.#name, { octets: this.incoming.size, messages: 1 });
+      await this.incoming.settle(date);
+      const made = await work();
+      held?.keep();
+      return made;
     } catch (error) {
+      held?.release();
       this.incoming.discard();
       throw toMailboxError(error, this.#what);
     }
@@ -72,7 +91,7 @@ export class AppendWriter extends Writer implements MessageWriter<AppendResult> 
 
   /** `done` gives the folder back. Throws `cannot` for flags that cannot be stored. */
   constructor(folder: MaildirFolder, options: AppendOptions, done: () => Promise<void>) {
-    super(folder.context, folder.path, `append to ${folder.name}`);
+    super(folder.context, folder, `append to ${folder.name}`);
     this.#folder = folder;
     this.#flags = storableFlags(options.flags);
     this.#date = options.internalDate;
@@ -81,10 +100,14 @@ export class AppendWriter extends Writer implements MessageWriter<AppendResult> 
 
   async commit(): Promise<AppendResult> {
     try {
-      return await this.finish(() => this.#commit());
+      return await this.finish(this.#date, () => this.#commit());
     } finally {
       await this.#done();
     }
+  }
+
+  protected override check(): void {
+    this.#folder.alive();
   }
 
   override async abort(): Promise<void> {
@@ -94,9 +117,6 @@ export class AppendWriter extends Writer implements MessageWriter<AppendResult> 
 
   async #commit(): Promise<AppendResult> {
     const folder = this.#folder;
-    folder.alive();
-    // IMAP dates have whole seconds, and so has INTERNALDATE.
-    await this.incoming.settle(this.#date);
     return folder.locked(async () => {
       folder.prepareToAppend();
       const letters = await this.#letters();
@@ -123,7 +143,7 @@ export class AppendWriter extends Writer implements MessageWriter<AppendResult> 
         unlinkSync(pathOf(directory, entry.base + info.text));
         throw result.reason;
       }
-      forgetQuota(folder.context);
+      if (!folder.context.quota) forgetQuota(folder.context);
       const arrival = this.learned();
       if (arrival) folder.keepArrival(entry, arrival);
       folder.context.wantsIndexing(folder.name);
@@ -155,23 +175,26 @@ export class DeliveryWriter extends Writer implements MessageWriter<Delivered> {
   readonly #delivered: () => void;
 
   /** `delivered` is called when the file is in new/, before it is known to be durable. */
-  constructor(context: StoreContext, path: string, delivered: () => void) {
-    super(context, path, `delivery to ${path}`);
+  constructor(
+    context: StoreContext,
+    folder: { readonly name: MailboxName; readonly path: string },
+    delivered: () => void,
+  ) {
+    super(context, folder, `delivery to ${folder.path}`);
     this.#context = context;
-    this.#path = path;
+    this.#path = folder.path;
     this.#delivered = delivered;
   }
 
   commit(): Promise<Delivered> {
-    return this.finish(async () => {
-      await this.incoming.settle(undefined);
+    return this.finish(undefined, async () => {
       const fileName = this.incoming.finalBase;
       const arrival = this.learned();
       if (arrival) this.#context.arrivals.put(fileName, arrival);
       this.incoming.place(`${this.#path}/new`, fileName);
       this.#delivered();
       await this.#context.directories.sync(`${this.#path}/new`);
-      forgetQuota(this.#context);
+      if (!this.#context.quota) forgetQuota(this.#context);
       return { fileName };
     });
   }

@@ -5,6 +5,7 @@
 // addresses count and nothing else. A part that a .forward file or list no longer names is not run.
 
 import { stat } from 'node:fs/promises';
+import { MailboxError } from '@postcote/mailbox';
 import type { MessageWriter, Log } from '@postcote/wire';
 import { wasDeliveredTo } from '../delivery/delivered-to.ts';
 import { type DeliveryHeader, type DeliveryPart, formatDeliveryHeaders } from '../delivery/protocol.ts';
@@ -40,6 +41,8 @@ export interface LocalDeliveryPorts {
   openMaildir(path: string): MessageWriter<unknown>;
   /** `~/mail`, `/var/mail/%u` → this account's. */
   expandPath(template: string): string;
+  /** DOVECOT: quota_full_tempfail: mail beyond a quota waits; otherwise it comes back. */
+  readonly fullTempfail?: boolean;
 }
 
 /** The first thing a delivery needs to know is known before its message comes. */
@@ -197,13 +200,21 @@ class LocalDelivery {
       ? formatDeliveryHeaders(this.#header)
       : this.#head({ returnPath: true, originalTo: true });
     const opened = writer.write(Buffer.from(head, 'utf8'));
+    const fullTempfail = this.#ports.fullTempfail === true;
     return {
       write: (chunk) =>
         opened instanceof Promise ? opened.then(() => writer.write(chunk)) : writer.write(chunk),
       abort: () => writer.abort(),
       async commit() {
         await opened;
-        await writer.commit();
+        try {
+          await writer.commit();
+        } catch (error) {
+          if (!(error instanceof MailboxError && error.code === 'overQuota' && error.said)) throw error;
+          // DOVECOT: a quota of its own bounces; the system's, as Postfix has it, may be gone tomorrow.
+          const result = failed(fullTempfail ? '4.2.2' : '5.2.2', error.message);
+          return { kind: 'result', result };
+        }
         return text === undefined ? { kind: 'stored' } : { kind: 'result', result: sent(text) };
       },
     };

@@ -1,6 +1,7 @@
 // What a mailbox worker needs of the configuration, as one plain value that the supervisor derives and sends: a
 // worker reads no configuration of its own.
 
+import type { QuotaSettings } from '@postcote/config';
 import type { PopWorkaround } from '@postcote/pop3';
 import type { LocalSettings } from '../local/settings.ts';
 
@@ -20,6 +21,8 @@ export interface WorkerSettings {
     readonly texts: { readonly automatic: boolean; readonly maxMessage: number; readonly maxSize: number };
     /** Mailboxes made for everybody (DOVECOT: `auto`). */
     readonly automatic: readonly { readonly name: string; readonly subscribe: boolean }[];
+    /** Absent: there is no quota. */
+    readonly quota?: QuotaSettings;
     /** Milliseconds to wait for another program's lock; 0 for the default. */
     readonly lockTimeout: number;
   };

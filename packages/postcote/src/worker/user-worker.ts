@@ -85,6 +85,7 @@ export class UserWorker {
       log: options.log,
       openMaildir: (path) => this.#storeAt(path).beginDelivery(),
       expandPath: (template) => this.#expand(template),
+      fullTempfail: options.settings.mail.quota?.fullTempfail === true,
     };
     this.#restIfEmpty();
   }
@@ -357,6 +358,7 @@ export class UserWorker {
       automatic: mail.automatic,
       log: this.#options.log,
       ...this.#index(),
+      ...(mail.quota === undefined ? {} : { quota: { ...mail.quota, shown: mail.quota.imap } }),
       ...(mail.lockTimeout === 0 ? {} : { lockTimeoutMs: mail.lockTimeout }),
     });
     return this.#store;
