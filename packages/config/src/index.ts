@@ -57,6 +57,7 @@ export {
   type ParseTable,
 } from './tables/text-map.ts';
 export type * from './dovecot/dovecot-settings.ts';
+export type { QuotaSettings } from './dovecot/quota.ts';
 export {
   expandUserPath,
   parseMailLocation,

@@ -50,6 +50,9 @@ export const CAPABILITIES: readonly string[] = [
   'APPENDLIMIT=4294967295',
 ];
 
+/** RFC 9208, where there is a quota. */
+export const QUOTA_CAPABILITIES: readonly string[] = ['QUOTA', 'QUOTA=RES-STORAGE', 'QUOTA=RES-MESSAGE'];
+
 /**
  * DOVECOT: imap_capability: empty, a list in place of ours, or `+` and words to add. A word of the list that we do not
  * have would be a lie, but it is the administrator's.

@@ -70,12 +70,15 @@ export function graceOf(grace: QuotaAmount, limit: number): number {
 export function fits(used: QuotaSum, more: QuotaSum, limits: QuotaLimits, grace: QuotaAmount): boolean {
   if (limits.messages > 0 && used.messages + more.messages > limits.messages) return false;
   if (limits.octets === 0 || used.octets + more.octets <= limits.octets) return true;
-  return used.octets < limits.octets && used.octets + more.octets <= limits.octets + graceOf(grace, limits.octets);
+  return (
+    used.octets < limits.octets && used.octets + more.octets <= limits.octets + graceOf(grace, limits.octets)
+  );
 }
 
 export function isOver(used: QuotaSum, limits: QuotaSum): boolean {
   return (
-    (limits.octets > 0 && used.octets > limits.octets) || (limits.messages > 0 && used.messages > limits.messages)
+    (limits.octets > 0 && used.octets > limits.octets) ||
+    (limits.messages > 0 && used.messages > limits.messages)
   );
 }
 

@@ -5,7 +5,13 @@
 import { notice, type Problem } from '../origin.ts';
 import type { DovecotDialect } from './dovecot-settings.ts';
 import { isYes } from './normalise.ts';
-import { readValues, sectionsOf, type DovecotNode, type DovecotSection, type DovecotSetting } from './parse.ts';
+import {
+  readValues,
+  sectionsOf,
+  type DovecotNode,
+  type DovecotSection,
+  type DovecotSetting,
+} from './parse.ts';
 import { parseDovecotSize, splitWords } from './values.ts';
 
 /** A limit as written: a number of its own, or a part of or an addition to the default rule's. */
@@ -95,7 +101,9 @@ export function readQuota({ nodes, dialect, setting }: QuotaSource): {
 function pluginWords(nodes: readonly DovecotNode[]): ReadonlySet<string> {
   const all = [...nodes, ...sectionsOf(nodes, 'protocol').flatMap(({ children }) => children)];
   return new Set(
-    all.flatMap((node) => (node.kind === 'setting' && node.name === 'mail_plugins' ? splitWords(node.value) : [])),
+    all.flatMap((node) =>
+      node.kind === 'setting' && node.name === 'mail_plugins' ? splitWords(node.value) : [],
+    ),
   );
 }
 
@@ -167,7 +175,11 @@ function driverOf(
       complain(setting, 'what is used is counted here; the dictionary is neither read nor written', problems);
       return 'count';
     default:
-      complain(setting, `quotas of kind "${word}" are not kept here; what the system enforces counts`, problems);
+      complain(
+        setting,
+        `quotas of kind "${word}" are not kept here; what the system enforces counts`,
+        problems,
+      );
       return undefined;
   }
 }
@@ -239,9 +251,7 @@ function rootsOfSections(
     if (kind === undefined) return [];
     const warnings = sectionsOf(section.children, 'warning');
     for (const { origin, label } of warnings)
-      problems.push(
-        notice(origin, { name: `warning ${label}`.trim(), message: SPOKEN_OF[0]?.[1] ?? '' }),
-      );
+      problems.push(notice(origin, { name: `warning ${label}`.trim(), message: SPOKEN_OF[0]?.[1] ?? '' }));
     const grace = values.get('storage_grace');
     return [
       {
@@ -278,9 +288,13 @@ function ruleOf(mailbox: string, values: ReadonlyMap<string, DovecotSetting>): Q
     return value === undefined || Number.isNaN(value) ? undefined : { value, kind };
   };
   const storage =
-    amount('storage_extra', 'more') ?? amount('storage_percentage', 'percent') ?? amount('storage_size', 'absolute');
+    amount('storage_extra', 'more') ??
+    amount('storage_percentage', 'percent') ??
+    amount('storage_size', 'absolute');
   const messages =
-    amount('message_extra', 'more') ?? amount('message_percentage', 'percent') ?? amount('message_count', 'absolute');
+    amount('message_extra', 'more') ??
+    amount('message_percentage', 'percent') ??
+    amount('message_count', 'absolute');
   return {
     mailbox,
     ignore: isYes(values.get('ignore')?.value ?? 'no'),

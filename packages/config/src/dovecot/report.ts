@@ -155,10 +155,8 @@ function checkSection(section: DovecotSection, settings: DovecotSettings, proble
         );
       }
       return;
-    case 'quota':
-      if (settings.quota !== undefined) return;
-    // falls through
     default:
+      if (section.name === 'quota' && settings.quota !== undefined) return;
       if (!QUIET_SECTIONS.has(section.name) && section.children.length > 0) {
         const name = `${section.name} ${section.label}`.trim();
         problems.push(notice(section.origin, { name, message: 'not honoured: this section has no effect' }));

@@ -19,6 +19,8 @@ export type StatusItem =
   | 'SIZE'
   /** RFC 9051, RFC 9208. */
   | 'DELETED'
+  /** RFC 9208. */
+  | 'DELETED-STORAGE'
   /** RFC 8474. */
   | 'MAILBOXID'
   /** RFC 7889. */
@@ -79,6 +81,9 @@ export type Command =
       /** Null removes. */
       readonly values: ReadonlyMap<string, Buffer | null>;
     }
+  | { readonly kind: 'getQuota'; readonly root: string }
+  | { readonly kind: 'setQuota'; readonly root: string }
+  | { readonly kind: 'getQuotaRoot'; readonly mailbox: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | ListCommand
   | { readonly kind: 'lsub'; readonly reference: string; readonly pattern: string }

@@ -14,6 +14,7 @@ import {
   parseStatus,
 } from './parse/mailboxes.ts';
 import { parseCopy, parseStore, parseUidExpunge } from './parse/messages.ts';
+import { parseGetQuota, parseGetQuotaRoot, parseSetQuota } from './parse/quota.ts';
 import { parseCancelUpdate, parseSearch, parseSort, parseThread } from './parse/search.ts';
 import { parseAuthenticate, parseCompress, parseEnable, parseId, parseLogin } from './parse/session.ts';
 
@@ -47,6 +48,9 @@ const PARSERS: ReadonlyMap<string, Parser> = new Map<string, Parser>([
   ['CREATE', parseCreate],
   ['GETMETADATA', parseGetMetadata],
   ['SETMETADATA', parseSetMetadata],
+  ['GETQUOTA', parseGetQuota],
+  ['GETQUOTAROOT', parseGetQuotaRoot],
+  ['SETQUOTA', parseSetQuota],
   ['DELETE', (args) => parseNamed(args, 'delete')],
   ['SUBSCRIBE', (args) => parseNamed(args, 'subscribe')],
   ['UNSUBSCRIBE', (args) => parseNamed(args, 'unsubscribe')],

@@ -25,6 +25,7 @@ const NAMES: ReadonlyMap<string, readonly number[] | 'all'> = new Map<string, re
   ['MOVE', [1]],
   ['UID MOVE', [1]],
   ['GETMETADATA', [0]],
+  ['GETQUOTAROOT', [0]],
   ['SETMETADATA', [0]],
   ['GETACL', [0]],
   ['MYRIGHTS', [0]],

@@ -2,7 +2,7 @@
 
 import type { Mailbox, MailStore } from '@postcote/mailbox';
 import type { GatheringWriter, Log } from '@postcote/wire';
-import { CAPABILITIES, withSetting } from '../capabilities.ts';
+import { CAPABILITIES, QUOTA_CAPABILITIES, withSetting } from '../capabilities.ts';
 import type { Command, CommandKind } from '../codec/command.ts';
 import { formatAstring, formatString, type Status } from '../codec/response.ts';
 import { formatUtf8Name } from '../codec/utf8-names.ts';
@@ -184,7 +184,8 @@ export class SessionCore {
 
   /** What is announced in this session. */
   get capabilities(): string {
-    const words = withSetting(CAPABILITIES, this.settings.capability);
+    const known = this.store.quota === undefined ? CAPABILITIES : [...CAPABILITIES, ...QUOTA_CAPABILITIES];
+    const words = withSetting(known, this.settings.capability);
     // RFC 4978 §3: there is nothing more to be had by it.
     return this.compressed ? words.replace(' COMPRESS=DEFLATE', '') : words;
   }

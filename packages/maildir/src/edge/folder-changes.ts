@@ -24,7 +24,14 @@ import {
   type StoreChange,
   type StoreResult,
 } from '@postcote/mailbox';
-import { formatInfo, keywordIndex, keywordLetter, LETTER_OF_FLAG, parseSizes, SYSTEM_LETTERS } from '../file-name.ts';
+import {
+  formatInfo,
+  keywordIndex,
+  keywordLetter,
+  LETTER_OF_FLAG,
+  parseSizes,
+  SYSTEM_LETTERS,
+} from '../file-name.ts';
 import { withRecordField } from '../uidlist.ts';
 import { pathOf, yieldTurn } from './disk.ts';
 import { forgetQuota } from './context.ts';

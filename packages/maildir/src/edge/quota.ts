@@ -5,7 +5,16 @@
 // A question that would be answered "full" is asked again of the directories where the sum may be old: nobody is refused
 // by a number alone. A file that cannot be read or written costs counting, never mail.
 
-import { closeSync, constants, lstatSync, openSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { MailboxError, type MailboxName, type QuotaReader, type QuotaRoot } from '@postcote/mailbox';
 import { parseSizes } from '../file-name.ts';
 import {
@@ -68,6 +77,7 @@ export class Quota implements QuotaReader {
   readonly #roots: readonly Root[];
   readonly #context: StoreContext;
   readonly #options: QuotaOptions;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(context: StoreContext, options: QuotaOptions) {
     this.#context = context;
@@ -75,7 +85,9 @@ export class Quota implements QuotaReader {
     const nameInRules = options.nameInRules ?? ((name) => name);
     // One file, one sum: further roots of that kind are counted.
     const first = options.roots.find(({ driver }) => driver === 'maildir');
-    this.#roots = options.roots.map((root) => new Root(context, root, { nameInRules, usesFile: root === first }));
+    this.#roots = options.roots.map(
+      (root) => new Root(context, root, { nameInRules, usesFile: root === first }),
+    );
   }
 
   async roots(): Promise<readonly QuotaRoot[]> {
@@ -101,8 +113,17 @@ export class Quota implements QuotaReader {
     throw new MailboxError('overQuota', 'Requested allocation size is too large', { said: true });
   }
 
-  /** Throws `overQuota` where it does not fit. */
-  async reserve(mailbox: MailboxName, more: QuotaSum): Promise<Reservation> {
+  /** Throws `overQuota` where it does not fit. One after another: what is held counts for the next. */
+  reserve(mailbox: MailboxName, more: QuotaSum): Promise<Reservation> {
+    const reserved = this.#turn.then(() => this.#reserve(mailbox, more));
+    this.#turn = reserved.then(
+      () => {},
+      () => {},
+    );
+    return reserved;
+  }
+
+  async #reserve(mailbox: MailboxName, more: QuotaSum): Promise<Reservation> {
     for (const root of this.#roots) {
       if (root.options.enforce && !(await root.hasRoom(mailbox, more)))
         throw this.#full(`${root.options.name}: ${more.octets} octets for ${mailbox}`);
@@ -195,8 +216,7 @@ class Root {
   async hasRoom(mailbox: MailboxName, more: QuotaSum): Promise<boolean> {
     const limits = this.limits(mailbox);
     if (limits.ignored || (limits.octets === 0 && limits.messages === 0)) return true;
-    const room = (used: QuotaSum): boolean =>
-      fits(add(used, this.#held), more, limits, this.options.grace);
+    const room = (used: QuotaSum): boolean => fits(add(used, this.#held), more, limits, this.options.grace);
     const known = await this.#read();
     if (known === undefined) return room(await this.#count());
     if (room(known.sum)) return true;
@@ -235,7 +255,8 @@ class Root {
     if (this.#counting) return { sum: await this.#counting, mayBeOld: false };
     const now = this.#context.identity.nowMs();
     if (!this.usesFile) {
-      if (!this.#known || now - this.#known.atMs > MAILDIRSIZE_STALE_MS || now < this.#known.atMs) return undefined;
+      if (!this.#known || now - this.#known.atMs > MAILDIRSIZE_STALE_MS || now < this.#known.atMs)
+        return undefined;
       return { sum: this.#known.sum, mayBeOld: now - this.#known.atMs > 1000 };
     }
     try {

@@ -76,6 +76,7 @@ const STATUS_ITEMS: ReadonlySet<string> = new Set<StatusItem>([
   'UIDNEXT',
   'UIDVALIDITY',
   'UNSEEN',
+  'DELETED-STORAGE',
   'HIGHESTMODSEQ',
   'SIZE',
   'DELETED',

@@ -7,6 +7,7 @@ import { LIST, LSUB } from './list.ts';
 import { CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE } from './mailboxes.ts';
 import { COPY, EXPUNGE, STORE } from './messages.ts';
 import { GETMETADATA, SETMETADATA } from './metadata.ts';
+import { GETQUOTA, GETQUOTAROOT, SETQUOTA } from './quota.ts';
 import { CANCELUPDATE, SEARCH } from './search.ts';
 import { CHECK, CLOSE, SELECT, UNSELECT } from './select.ts';
 import { THREAD } from './thread.ts';
@@ -50,6 +51,9 @@ export const COMMANDS: ReadonlyMap<string, AnyRow> = new Map([
   ['CREATE', row(CREATE)],
   ['GETMETADATA', row(GETMETADATA)],
   ['SETMETADATA', row(SETMETADATA)],
+  ['GETQUOTA', row(GETQUOTA)],
+  ['GETQUOTAROOT', row(GETQUOTAROOT)],
+  ['SETQUOTA', row(SETQUOTA)],
   ['DELETE', row(DELETE)],
   ['RENAME', row(RENAME)],
   ['SUBSCRIBE', row(SUBSCRIBE)],

@@ -1,6 +1,6 @@
 // STATUS (RFC 3501 §6.3.10, RFC 7162, RFC 8438 SIZE, RFC 8474, RFC 7889), and the same of LIST RETURN (STATUS …).
 
-import { MailboxError, type MailboxName, type MailboxStatus } from '@postcote/mailbox';
+import { MailboxError, type MailboxName, type MailboxStatus, type MessageRecord } from '@postcote/mailbox';
 import type { StatusItem } from '../../codec/command.ts';
 import { no, ok } from '../../codec/response.ts';
 import { mailboxId } from '../../fetch/object-id.ts';
@@ -35,10 +35,12 @@ export const STATUS: CommandRow<'status'> = {
 /** What only an opened mailbox tells. */
 interface Opened {
   readonly size: number;
+  /** Of the messages flagged \\Deleted. */
+  readonly deletedSize: number;
   readonly id: string;
 }
 
-const NEEDS_OPENING: ReadonlySet<StatusItem> = new Set<StatusItem>(['SIZE', 'MAILBOXID']);
+const NEEDS_OPENING: ReadonlySet<StatusItem> = new Set<StatusItem>(['SIZE', 'MAILBOXID', 'DELETED-STORAGE']);
 
 export async function statusResponse(
   core: SessionCore,
@@ -46,9 +48,7 @@ export async function statusResponse(
   items: readonly StatusItem[],
 ): Promise<string> {
   const status = await core.store.status(name);
-  const opened = items.some((item) => NEEDS_OPENING.has(item))
-    ? await look(core, name, items.includes('SIZE'))
-    : undefined;
+  const opened = items.some((item) => NEEDS_OPENING.has(item)) ? await look(core, name, items) : undefined;
   const values: string[] = [];
   // DOVECOT: in this order, whatever the order asked.
   for (const [item, value] of VALUES)
@@ -67,24 +67,35 @@ const VALUES: readonly (readonly [StatusItem, Value])[] = [
   ['DELETED', (status) => status.deleted],
   ['HIGHESTMODSEQ', (status) => status.highestModseq],
   ['SIZE', (_, opened) => opened?.size ?? 0],
+  ['DELETED-STORAGE', (_, opened) => opened?.deletedSize ?? 0],
   ['MAILBOXID', (_, opened) => `(${opened?.id ?? ''})`],
   ['APPENDLIMIT', (_, __, { settings }) => settings.maxAppend],
 ];
 
-async function look(core: SessionCore, name: MailboxName, withSize: boolean): Promise<Opened> {
+async function look(core: SessionCore, name: MailboxName, items: readonly StatusItem[]): Promise<Opened> {
   const mailbox = await core.store.open(name);
+  const measured = items.includes('SIZE')
+    ? mailbox.records
+    : items.includes('DELETED-STORAGE')
+      ? mailbox.records.filter(isDeleted)
+      : [];
   try {
     let size = 0;
-    for (const { uid } of withSize ? mailbox.records : []) {
+    let deletedSize = 0;
+    for (const record of measured) {
       if (core.shouldBreathe) await core.breathe();
       try {
-        size += (await mailbox.message(uid)?.size()) ?? 0;
+        const own = (await mailbox.message(record.uid)?.size()) ?? 0;
+        size += own;
+        if (isDeleted(record)) deletedSize += own;
       } catch (error) {
         if (!(error instanceof MailboxError && error.code === 'expunged')) throw error;
       }
     }
-    return { size, id: mailboxId(mailbox) };
+    return { size, deletedSize, id: mailboxId(mailbox) };
   } finally {
     await mailbox.close();
   }
 }
+
+const isDeleted = ({ flags }: MessageRecord): boolean => flags.includes('\\Deleted');
