@@ -10,5 +10,6 @@ export {
   type ImapLoginSettings,
 } from './session/login-session.ts';
 export { type ImapUserOptions, ImapUserSession } from './session/user-session.ts';
+export { type Namespaces, shownName } from './session/namespace.ts';
 export { DEFAULT_USER_SETTINGS, type ImapUserSettings } from './session/core.ts';
 export type { ImapSessionState } from './session/state.ts';

@@ -1,6 +1,8 @@
 // From the configuration files to what the server does: one plain value for the supervisor, and the refusals and
 // notices an administrator must read. Reads files with the caller's rights, keys included.
 
+import { insideName, readNamespaces } from './worker/namespaces.ts';
+import type { Namespaces } from '@postcote/imap';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { DEFAULT_MAIL_POLICY, type MailPolicy, parseUserNameFormat } from '@postcote/auth';
@@ -296,6 +298,7 @@ function planAuth(dovecot: DovecotSettings, problems: Problem[]): AuthSettings {
 
 function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems: Problem[]): WorkerSettings {
   const { mailLocation, imap, pop3 } = dovecot;
+  const namespace = readNamespaces(dovecot, problems);
   const format = parseUidlFormat(pop3.uidlFormat);
   if (format.kind === 'invalid')
     problems.push(
@@ -309,9 +312,9 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
     mail: {
       root: mailLocation.path,
       layout: layoutOf(mailLocation, dovecot, problems),
-      specialUse: specialUseOf(dovecot),
+      specialUse: specialUseOf(dovecot, namespace),
       automatic: dovecot.specialMailboxes.flatMap(({ name, auto }) =>
-        auto === 'no' ? [] : [{ name, subscribe: auto === 'subscribe' }],
+        auto === 'no' ? [] : [{ name: insideName(name, namespace), subscribe: auto === 'subscribe' }],
       ),
       index: mailLocation.indexPath ?? '',
       texts: dovecot.textIndex,
@@ -320,6 +323,7 @@ function planWorker(postfix: PostfixSettings, dovecot: DovecotSettings, problems
     },
     local: readLocalSettings(postfix, mailLocation, problems),
     imap: {
+      namespace,
       idleNotifyInterval: imap.idleNotifyInterval * 1000,
       hibernateTimeout: (imap.hibernateTimeout ?? DEFAULT_HIBERNATE_TIMEOUT) * 1000,
       maxLineLength: imap.maxLineLength,
@@ -359,9 +363,12 @@ const USUAL_MAILBOXES: readonly (readonly [name: string, use: string])[] = [
   ['Archive', '\\Archive'],
 ];
 
-function specialUseOf({ specialMailboxes }: DovecotSettings): WorkerSettings['mail']['specialUse'] {
+function specialUseOf(
+  { specialMailboxes }: DovecotSettings,
+  namespace: Namespaces,
+): WorkerSettings['mail']['specialUse'] {
   const named = specialMailboxes.flatMap(({ name, uses }) =>
-    uses.length === 0 ? [] : [[name, uses.join(' ')] as const],
+    uses.length === 0 ? [] : [[insideName(name, namespace), uses.join(' ')] as const],
   );
   return named.length === 0 ? USUAL_MAILBOXES : named;
 }

@@ -41,24 +41,9 @@ export function readMailboxes(source: MailboxSource): Mailboxes {
     if (first !== undefined)
       problems.push(refuse(first.origin, { name: 'namespace', value: first.name, message }));
   }
-  noticeSeparators(namespaces, sections, { location, problems });
   const special = sections.flatMap((section) => readSpecial(section));
   const byDefault = defaultNamespace({ file: source.file, line: 0 });
   return { location, namespaces: namespaces.length === 0 ? [byDefault] : namespaces, special, problems };
-}
-
-function noticeSeparators(
-  namespaces: readonly MailNamespace[],
-  sections: readonly DovecotSection[],
-  { location, problems }: { readonly location: MailLocation; readonly problems: Problem[] },
-): void {
-  const own = location.layout === 'fs' ? '/' : '.';
-  for (const [index, { separator }] of namespaces.entries()) {
-    const setting = readValues(sections[index]?.children ?? []).get('separator');
-    if (separator === undefined || separator === own || setting === undefined) continue;
-    const message = `not honoured: levels of mailbox names are separated by "${own}" here`;
-    problems.push(notice(setting.origin, { name: 'separator', value: separator, message }));
-  }
 }
 
 function defaultNamespace(origin: Origin): MailNamespace {
@@ -187,11 +172,6 @@ function readNamespace(section: DovecotSection, dialect: DovecotDialect, problem
   if (type !== 'private') {
     const message = 'shared and public namespaces are not offered; their mail stays unseen';
     problems.push(notice(section.origin, { name: 'namespace', value: section.label, message }));
-  }
-  const prefix = values.get('prefix');
-  if (type === 'private' && prefix !== undefined && prefix.value !== '') {
-    const message = 'not honoured: mailboxes are shown without a prefix';
-    problems.push(notice(prefix.origin, { name: 'prefix', value: prefix.value, message }));
   }
   const list = text('list').toLowerCase();
   return {

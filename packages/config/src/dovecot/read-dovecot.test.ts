@@ -290,17 +290,15 @@ describe('checkDovecot', () => {
     expect(notices[1]?.message).toContain('did you mean mail_debug?');
   });
 
-  it('reports how folders are shown otherwise', () => {
+  it('takes prefix and separator of namespaces', () => {
     const text = `${MODERN.replace('LAYOUT=fs', 'INDEX=/i/%u')}namespace inbox {
  inbox = yes
  prefix = INBOX.
- separator = /
+ separator = .
 }
 `;
-    const { problems } = read(text);
-    expect(problems.map(({ severity, name, value }) => [severity, name, value])).toEqual([
-      ['notice', 'prefix', 'INBOX.'],
-      ['notice', 'separator', '/'],
-    ]);
+    const { problems, namespaces } = read(text);
+    expect(problems).toEqual([]);
+    expect(namespaces).toMatchObject([{ prefix: 'INBOX.', separator: '.', isInbox: true }]);
   });
 });

@@ -11,6 +11,7 @@ import { parseAppendStretch } from '../codec/parse/append.ts';
 import { namesFromUtf8 } from '../codec/utf8-names.ts';
 import { bad, no, ok, type Status } from '../codec/response.ts';
 import { formatNumbers } from '../codec/sequence-set.ts';
+import { internalName } from './namespace.ts';
 import { appendRefusal, EMPTY_MESSAGE, OpenAppend } from './append.ts';
 import { copyUrl } from './catenate.ts';
 import type { SessionCore } from './core.ts';
@@ -194,7 +195,11 @@ export class Appending {
     }
   }
 
-  #findTarget({ mailbox, replaces }: Extract<AppendStep, { kind: 'target' }>, verb: string): Target {
+  #findTarget(step: Extract<AppendStep, { kind: 'target' }>, verb: string): Target {
+    const { replaces } = step;
+    const inside = internalName(step.mailbox, this.#options.core.settings.namespace);
+    if (!inside.ok) throw new Refused(no(inside.text, inside.code));
+    const mailbox = inside.name;
     if (replaces === undefined) return { mailbox };
     const { selected } = this.#options.core;
     if (selected === undefined) throw new Refused(bad('No mailbox selected'));

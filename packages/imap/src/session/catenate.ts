@@ -6,6 +6,7 @@ import { no, type Status } from '../codec/response.ts';
 import { sectionOf } from '../fetch/message-response.ts';
 import type { OpenAppend } from './append.ts';
 import type { SessionCore } from './core.ts';
+import { internalName } from './namespace.ts';
 
 /** A status when the URL gives nothing. Throws what writing throws. */
 export async function copyUrl(
@@ -21,8 +22,10 @@ export async function copyUrl(
     return copySection(core, { mailbox: core.selected.mailbox, url, text, into });
   }
   let mailbox: Mailbox;
+  const inside = internalName(url.mailbox, core.settings.namespace);
+  if (!inside.ok) return badUrl(text, inside.text);
   try {
-    mailbox = await core.store.open(url.mailbox);
+    mailbox = await core.store.open(inside.name);
   } catch (error) {
     if (!(error instanceof MailboxError)) throw error;
     return badUrl(text, `Mailbox doesn't exist: ${url.mailbox}`);

@@ -7,6 +7,7 @@ import type { Command, CommandKind } from '../codec/command.ts';
 import { formatAstring, formatString, type Status } from '../codec/response.ts';
 import { formatUtf8Name } from '../codec/utf8-names.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
+import { type Namespaces, PLAIN_NAMESPACE, shownName } from './namespace.ts';
 import { Selected } from './selected.ts';
 
 export interface ImapUserSettings {
@@ -20,6 +21,8 @@ export interface ImapUserSettings {
   readonly maxBadCommands: number;
   /** Octets of one message a client may append. */
   readonly maxAppend: number;
+  /** How mailboxes are called. DOVECOT: prefix and separator of the namespace. */
+  readonly namespace: Namespaces;
   /** DOVECOT: imap_capability. */
   readonly capability: string;
   /** DOVECOT: imap_id_send. */
@@ -45,6 +48,7 @@ export const DEFAULT_USER_SETTINGS: ImapUserSettings = {
   maxLineLength: 64 * 1024,
   maxBadCommands: 20,
   maxAppend: 0xffffffff,
+  namespace: PLAIN_NAMESPACE,
   capability: '',
   idSend: 'name *',
   idLog: '',
@@ -179,7 +183,18 @@ export class SessionCore {
   }
 
   formatName(name: string): string {
-    return this.utf8Names ? formatUtf8Name(name) : formatAstring(name);
+    const shown = shownName(name, this.settings.namespace) ?? name;
+    return this.utf8Names ? formatUtf8Name(shown) : formatAstring(shown);
+  }
+
+  /** A name for the text of an answer. */
+  shown(name: string): string {
+    return shownName(name, this.settings.namespace) ?? name;
+  }
+
+  /** The separator of mailbox names, as a quoted string. */
+  get separator(): string {
+    return formatString(this.settings.namespace.separator);
   }
 
   /** What is announced in this session. */

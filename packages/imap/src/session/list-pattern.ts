@@ -5,11 +5,14 @@
 export class ListPattern {
   readonly #pattern: string;
   readonly #literals: number;
+  readonly #separator: string;
 
-  constructor(pattern: string) {
+  constructor(pattern: string, separator = '/') {
+    this.#separator = separator;
     // Runs of wildcards with a star in them are a star; runs of percents are one.
     const collapsed = pattern.replaceAll(/[*%]{2,}/g, (run) => (run.includes('*') ? '*' : '%'));
-    this.#pattern = /^inbox(?:\/|$)/i.test(collapsed) ? `INBOX${collapsed.slice(5)}` : collapsed;
+    const isInbox = /^inbox/i.test(collapsed) && [undefined, '/', separator].includes(collapsed[5]);
+    this.#pattern = isInbox ? `INBOX${collapsed.slice(5)}` : collapsed;
     this.#literals = this.#pattern.replaceAll(/[*%]/g, '').length;
   }
 
@@ -21,7 +24,7 @@ export class ListPattern {
       const next = new Set<number>();
       for (const at of states) {
         const wanted = pattern[at];
-        if (wanted === '*' || (wanted === '%' && char !== '/')) next.add(at);
+        if (wanted === '*' || (wanted === '%' && char !== this.#separator)) next.add(at);
         else if (wanted === char && wanted !== '%') next.add(at + 1);
       }
       if (next.size === 0) return false;

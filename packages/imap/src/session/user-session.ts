@@ -21,6 +21,7 @@ import { CompressibleHost } from './compressible-host.ts';
 import { type ImapUserSettings, type Outcome, SessionCore } from './core.ts';
 import { Idling } from './idling.ts';
 import { INTERNAL_ERROR, statusOfError } from './mailbox-errors.ts';
+import { withInternalNames } from './namespace.ts';
 import { SessionLog } from './session-log.ts';
 import { MailboxReplaced, Selected } from './selected.ts';
 import type { ImapSessionState } from './state.ts';
@@ -303,7 +304,9 @@ export class ImapUserSession implements ProtocolSession {
       // DOVECOT: a SELECT that makes no sense has left the selected mailbox all the same; we keep it.
       return this.#refuse(tag, `Error in IMAP command ${verb}: ${command.text}`);
     }
-    const outcome = await this.#outcome(() => row.run(this.#core, command.value));
+    const named = withInternalNames(command.value, this.#core.settings.namespace);
+    if (!named.ok) return this.#answer(tag, no(named.text, named.code));
+    const outcome = await this.#outcome(() => row.run(this.#core, named.command));
     if (this.#over) return;
     if (outcome.next === 'idle') return this.#startIdling(tag, true);
     const problem = await this.#sync(row, verb);

@@ -2,6 +2,7 @@
 // worker reads no configuration of its own.
 
 import type { QuotaSettings } from '@postcote/config';
+import type { Namespaces } from '@postcote/imap';
 import type { PopWorkaround } from '@postcote/pop3';
 import type { LocalSettings } from '../local/settings.ts';
 
@@ -29,6 +30,8 @@ export interface WorkerSettings {
   /** Where local mail goes, and what .forward files and aliases may do. */
   readonly local: LocalSettings;
   readonly imap: {
+    /** Prefix and separator of mailbox names. */
+    readonly namespace: Namespaces;
     /** Milliseconds (DOVECOT: imap_idle_notify_interval). */
     readonly idleNotifyInterval: number;
     /** Milliseconds of rest until a user's sessions are put to sleep; 0: never (DOVECOT: imap_hibernate_timeout). */

@@ -1,12 +1,13 @@
 // One user's mail in one process: the store, the sessions on it, the deliveries into it, and when to leave.
 
 import type { Socket } from 'node:net';
-import { type UserVariables, expandUserPath } from '@postcote/config';
+import { type QuotaSettings, type UserVariables, expandUserPath } from '@postcote/config';
 import {
   DEFAULT_USER_SETTINGS,
   type ImapSessionState,
   ImapUserSession,
   type ImapUserSettings,
+  shownName,
 } from '@postcote/imap';
 import { MailboxError } from '@postcote/mailbox';
 import { type MaildirStore, type MaildirStoreOptions, openMaildirStore } from '@postcote/maildir/edge';
@@ -358,10 +359,16 @@ export class UserWorker {
       automatic: mail.automatic,
       log: this.#options.log,
       ...this.#index(),
-      ...(mail.quota === undefined ? {} : { quota: { ...mail.quota, shown: mail.quota.imap } }),
+      ...(mail.quota === undefined ? {} : { quota: { ...mail.quota, ...this.#quotaNames(mail.quota) } }),
       ...(mail.lockTimeout === 0 ? {} : { lockTimeoutMs: mail.lockTimeout }),
     });
     return this.#store;
+  }
+
+  /** DOVECOT: rules call mailboxes as clients do. */
+  #quotaNames({ imap }: QuotaSettings): { shown: boolean; nameInRules: (name: string) => string } {
+    const { namespace } = this.#options.settings.imap;
+    return { shown: imap, nameInRules: (name) => shownName(name, namespace) ?? name };
   }
 
   /** DOVECOT: INDEX=MEMORY keeps nothing; a path gets a folder of ours, beside those that Dovecot names after mailboxes. */

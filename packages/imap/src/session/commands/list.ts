@@ -1,11 +1,12 @@
 // LIST and LSUB (RFC 3501 §6.3.8-9) with LIST-EXTENDED (RFC 5258), CHILDREN (RFC 3348), LIST-STATUS (RFC 5819),
 // SPECIAL-USE (RFC 6154).
 
-import { MailboxError, type MailboxEntry } from '@postcote/mailbox';
+import { INBOX, MailboxError, type MailboxEntry } from '@postcote/mailbox';
 import type { ListCommand } from '../../codec/command.ts';
-import { ok } from '../../codec/response.ts';
+import { formatAstring, ok } from '../../codec/response.ts';
 import { type CommandRow, done, type SessionCore } from '../core.ts';
 import { ListPattern } from '../list-pattern.ts';
+import { isUnderInbox, prefixParents, shownName } from '../namespace.ts';
 import { statusResponse } from './status.ts';
 
 export const LIST: CommandRow<'list'> = {
@@ -16,12 +17,19 @@ export const LIST: CommandRow<'list'> = {
   async run(core, command) {
     if (!command.extended && command.patterns[0] === '') {
       // RFC 3501 §6.3.8: an empty name asks for the separator.
-      core.out.text('* LIST (\\Noselect) "/" ""\r\n');
+      core.out.text(`* LIST (\\Noselect) ${core.separator} ""\r\n`);
       return done(ok('List completed.'));
     }
     const entries = await core.store.list();
-    const patterns = command.patterns.map((pattern) => new ListPattern(command.reference + pattern));
-    const matches = (name: string): boolean => patterns.some((pattern) => pattern.matches(name));
+    const { namespace } = core.settings;
+    const patterns = command.patterns.map(
+      (pattern) => new ListPattern(command.reference + pattern, namespace.separator),
+    );
+    const isAsked = (shown: string): boolean => patterns.some((pattern) => pattern.matches(shown));
+    const matches = (name: string): boolean => {
+      const shown = shownName(name, namespace);
+      return shown !== undefined && isAsked(shown);
+    };
     const parents = command.select.has('RECURSIVEMATCH')
       ? parentsOfSelected(
           entries.filter(({ name }) => !matches(name)),
@@ -31,7 +39,12 @@ export const LIST: CommandRow<'list'> = {
     for (const entry of withImpliedParents(entries, parents)) {
       if (core.shouldBreathe) await core.breathe();
       if (!matches(entry.name)) continue;
-      await listOne(core, { command, entry, parents });
+      const holdsAll = entry.name === INBOX && entries.length > 1 && isUnderInbox(namespace);
+      await listOne(core, { command, entry: holdsAll ? { ...entry, hasChildren: true } : entry, parents });
+    }
+    if (command.select.size === 0) {
+      for (const parent of prefixParents(namespace).filter(isAsked))
+        core.out.text(`* LIST (\\Noselect \\HasChildren) ${core.separator} ${formatAstring(parent)}\r\n`);
     }
     return done(ok('List completed.'));
   },
@@ -52,7 +65,9 @@ async function listOne(core: SessionCore, { command, entry, parents }: ListOne):
   const info = childInfo
     ? ` (CHILDINFO ("${command.select.has('SUBSCRIBED') ? 'SUBSCRIBED' : 'SPECIAL-USE'}"))`
     : '';
-  core.out.text(`* LIST (${attributes(entry, command)}) "/" ${core.formatName(entry.name)}${info}\r\n`);
+  core.out.text(
+    `* LIST (${attributes(entry, command)}) ${core.separator} ${core.formatName(entry.name)}${info}\r\n`,
+  );
   if (command.status.length === 0 || !entry.selectable || !entry.exists) return;
   try {
     core.out.text(await statusResponse(core, entry.name, command.status));
@@ -123,25 +138,30 @@ export const LSUB: CommandRow<'lsub'> = {
   async run(core, { reference, pattern }) {
     const { store, out } = core;
     if (pattern === '') {
-      out.text('* LSUB (\\Noselect) "/" ""\r\n');
+      out.text(`* LSUB (\\Noselect) ${core.separator} ""\r\n`);
       return done(ok('Lsub completed.'));
     }
-    const matcher = new ListPattern(reference + pattern);
+    const { namespace } = core.settings;
+    const matcher = new ListPattern(reference + pattern, namespace.separator);
+    const matches = (name: string): boolean => {
+      const shown = shownName(name, namespace);
+      return shown !== undefined && matcher.matches(shown);
+    };
     const subscribed = new Map<string, string>();
     for (const entry of await store.list()) {
       if (core.shouldBreathe) await core.breathe();
       if (!entry.subscribed) continue;
-      if (matcher.matches(entry.name)) {
+      if (matches(entry.name)) {
         subscribed.set(entry.name, entry.exists && !entry.selectable ? '\\Noselect' : '');
       } else if (pattern.includes('%')) {
         // RFC 3501 §6.3.9: `%` shows the parent of a subscribed name as \Noselect.
         for (const parent of parentsOf(entry.name)) {
-          if (!subscribed.has(parent) && matcher.matches(parent)) subscribed.set(parent, '\\Noselect');
+          if (!subscribed.has(parent) && matches(parent)) subscribed.set(parent, '\\Noselect');
         }
       }
     }
     for (const [name, attribute] of subscribed)
-      out.text(`* LSUB (${attribute}) "/" ${core.formatName(name)}\r\n`);
+      out.text(`* LSUB (${attribute}) ${core.separator} ${core.formatName(name)}\r\n`);
     return done(ok('Lsub completed.'));
   },
 };

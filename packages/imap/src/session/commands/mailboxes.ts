@@ -46,7 +46,7 @@ export const DELETE: CommandRow<'delete'> = {
         return ok('Delete completed.');
       },
       {
-        nonexistent: missingMailbox(mailbox, 'NONEXISTENT'),
+        nonexistent: missingMailbox(core.shown(mailbox), 'NONEXISTENT'),
         cannot: no('Mailbox has children, delete them first'),
       },
     );
@@ -56,7 +56,8 @@ export const DELETE: CommandRow<'delete'> = {
 export const RENAME: CommandRow<'rename'> = {
   kinds: ['rename'],
   ...ON_NAMES,
-  async run({ store }, { from, to }) {
+  async run(core, { from, to }) {
+    const { store } = core;
     if (from === 'INBOX') return done(no("Renaming INBOX isn't supported", 'CANNOT'));
     const problem = invalidName(to);
     if (problem !== undefined) return problem;
@@ -67,7 +68,7 @@ export const RENAME: CommandRow<'rename'> = {
         return ok('Rename completed.');
       },
       {
-        nonexistent: missingMailbox(from, 'NONEXISTENT'),
+        nonexistent: missingMailbox(core.shown(from), 'NONEXISTENT'),
         alreadyExists: no('Target mailbox already exists', 'ALREADYEXISTS'),
       },
     );
@@ -77,13 +78,13 @@ export const RENAME: CommandRow<'rename'> = {
 export const SUBSCRIBE: CommandRow<'subscribe'> = {
   kinds: ['subscribe'],
   ...ON_NAMES,
-  run: ({ store }, { mailbox }) =>
+  run: (core, { mailbox }) =>
     translate(
       async () => {
-        await store.subscribe(mailbox);
+        await core.store.subscribe(mailbox);
         return ok('Subscribe completed.');
       },
-      { nonexistent: missingMailbox(mailbox), badName: missingMailbox(mailbox) },
+      { nonexistent: missingMailbox(core.shown(mailbox)), badName: missingMailbox(core.shown(mailbox)) },
     ),
 };
 

@@ -85,7 +85,7 @@ export const COPY: CommandRow<'copy' | 'move'> = {
       result = await selected.mailbox[kind](uids, mailbox);
     } catch (error) {
       if (error instanceof MailboxError && error.code === 'nonexistent') {
-        return done(missingMailbox(mailbox, 'TRYCREATE'));
+        return done(missingMailbox(core.shown(mailbox), 'TRYCREATE'));
       }
       throw error;
     }

@@ -21,7 +21,7 @@ export const GETMETADATA: CommandRow<'getMetadata'> = {
     try {
       all = await annotationsOf(core, mailbox);
     } catch (error) {
-      if (isMissing(error)) return done(missingMailbox(mailbox));
+      if (isMissing(error)) return done(missingMailbox(core.shown(mailbox)));
       throw error;
     }
     const values = select(all, command);
@@ -72,7 +72,8 @@ function formatValue(value: Buffer): string {
 export const SETMETADATA: CommandRow<'setMetadata'> = {
   kinds: ['setMetadata'],
   ...ROW,
-  async run({ store }, { mailbox, values }) {
+  async run(core, { mailbox, values }) {
+    const { store } = core;
     for (const entry of values.keys()) {
       const isFixed = entry === SPECIAL_USE || (mailbox === '' && FIXED.has(entry));
       if (isFixed) return done(no(`The ${entry} attribute cannot be changed.`, 'CANNOT'));
@@ -81,7 +82,7 @@ export const SETMETADATA: CommandRow<'setMetadata'> = {
     try {
       await store.writeAnnotations(mailbox, values);
     } catch (error) {
-      if (isMissing(error)) return done(missingMailbox(mailbox));
+      if (isMissing(error)) return done(missingMailbox(core.shown(mailbox)));
       if (error instanceof MailboxError && error.code === 'limit') return done(TOO_MUCH);
       throw error;
     }

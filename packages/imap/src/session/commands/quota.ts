@@ -20,7 +20,7 @@ export const GETQUOTAROOT: CommandRow<'getQuotaRoot'> = {
       await core.store.status(mailbox);
     } catch (error) {
       if (!(error instanceof MailboxError)) throw error;
-      if (error.code === 'badName') return done(missingMailbox(mailbox));
+      if (error.code === 'badName') return done(missingMailbox(core.shown(mailbox)));
     }
     const roots = await quota.roots();
     const names = roots.map(({ name }) => ` ${formatString(octets(name))}`).join('');

@@ -28,7 +28,8 @@ export const SELECT: CommandRow<'select'> = {
       opened = await core.store.open(mailbox);
     } catch (error) {
       if (!(error instanceof MailboxError)) throw error;
-      if (error.code === 'nonexistent' || error.code === 'badName') return done(missingMailbox(mailbox));
+      if (error.code === 'nonexistent' || error.code === 'badName')
+        return done(missingMailbox(core.shown(mailbox)));
       throw error;
     }
     let selected: Selected;
@@ -62,7 +63,7 @@ function describe(core: SessionCore, selected: Selected): void {
   else if (core.enabled.has('CONDSTORE')) text += '* OK [NOMODSEQ] No permanent mod-sequences\r\n';
   text += `* OK [MAILBOXID (${mailboxId(mailbox)})] Mailbox id\r\n`;
   // RFC 9051 §6.3.2: under which name it was opened.
-  if (core.rev2) text += `* LIST () "/" ${core.formatName(mailbox.name)}\r\n`;
+  if (core.rev2) text += `* LIST () ${core.separator} ${core.formatName(mailbox.name)}\r\n`;
   core.out.text(text);
 }
 

@@ -1,6 +1,6 @@
 // CAPABILITY, NOOP, LOGOUT, ID, ENABLE, NAMESPACE, IDLE.
 
-import { no, ok } from '../../codec/response.ts';
+import { formatString, no, ok } from '../../codec/response.ts';
 import { type CommandRow, done } from '../core.ts';
 import { describeClientId, formatServerId } from '../server-id.ts';
 
@@ -81,8 +81,8 @@ export const COMPRESS: CommandRow<'compress'> = {
 export const NAMESPACE: CommandRow<'namespace'> = {
   kinds: ['namespace'],
   ...ANYWHERE,
-  run({ out }) {
-    out.text('* NAMESPACE (("" "/")) NIL NIL\r\n');
+  run({ out, settings, separator }) {
+    out.text(`* NAMESPACE ((${formatString(settings.namespace.prefix)} ${separator})) NIL NIL\r\n`);
     return done(ok('Namespace completed.'));
   },
 };

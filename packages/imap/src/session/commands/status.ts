@@ -20,7 +20,7 @@ export const STATUS: CommandRow<'status'> = {
       answer = await statusResponse(core, mailbox, items);
     } catch (error) {
       if (error instanceof MailboxError && (error.code === 'nonexistent' || error.code === 'badName')) {
-        return done(missingMailbox(mailbox));
+        return done(missingMailbox(core.shown(mailbox)));
       }
       throw error;
     }
