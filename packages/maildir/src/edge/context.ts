@@ -36,6 +36,8 @@ export interface StoreContext {
   readonly randomGuid: () => string;
   /** Read anew each time: the root may be made, or its mode changed, while the store lives. */
   modes(): Modes;
+  /** When a session asked for something last, in milliseconds of `performance.now()`. */
+  lastUse: number;
   /** When to look for the quota plugin's sum again, in milliseconds of `performance.now()`. */
   quotaAbsentUntil?: number;
   /** What the mail may take; absent: the disk. */

@@ -86,6 +86,7 @@ export class OpenedMailbox implements Mailbox {
 
   message(uid: number): MessageHandle | undefined {
     const entry = this.#folder.entry(uid);
+    this.#folder.context.lastUse = performance.now();
     return entry && new MaildirMessage(this.#folder, entry);
   }
 
@@ -148,10 +149,14 @@ export class OpenedMailbox implements Mailbox {
   async #do<T>(what: string, work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new MailboxError('unavailable', `${what} on a closed mailbox`);
     this.#folder.alive();
+    const { context } = this.#folder;
+    context.lastUse = performance.now();
     try {
       return await work();
     } catch (error) {
       throw toMailboxError(error, `${what} in ${this.#folder.name}`);
+    } finally {
+      context.lastUse = performance.now();
     }
   }
 }

@@ -184,6 +184,7 @@ class Store implements MaildirStore, FolderOwner {
       directories: new DirectorySync(),
       contents: new ContentCache(),
       arrivals: new Arrivals(),
+      lastUse: 0,
       randomGuid: () => randomBytes(16).toString('hex'),
       modes: () => this.#modes(),
     };
@@ -409,6 +410,7 @@ class Store implements MaildirStore, FolderOwner {
           .filter((n) => n.selectable)
           .map((n) => n.name),
       walkedLately: () => this.#context.index?.walkedLately(this.#context.identity.nowMs()) !== false,
+      lastUse: () => this.#context.lastUse,
       noteWalked: () => this.#context.index?.noteWalked(),
       warn: (message) => warn(this.#context, message),
     };

@@ -15,6 +15,8 @@ export interface IndexerHost {
   release(folder: MaildirFolder): Promise<void>;
   /** All folders that can hold messages. */
   names(): readonly MailboxName[];
+  /** When a session asked for something last, in milliseconds of `performance.now()`. */
+  lastUse(): number;
   /** Another process went through all folders lately. */
   walkedLately(): boolean;
   noteWalked(): void;
@@ -33,6 +35,9 @@ const SOON_MS = 500;
 const SLICE_MS = 8;
 /** Pauses are this many times as long as the work before: a third of a processor at most. */
 const PAUSE = 2;
+/** A session that asked for something so lately will ask for more, and gets the processor but for a slice now and then. */
+const IN_USE_MS = 1000;
+const PAUSE_IN_USE_MS = 500;
 const BATCH_MESSAGES = 64;
 const BATCH_OCTETS = 256 * 1024;
 
@@ -141,7 +146,9 @@ export class Indexer {
     let begun = performance.now();
     const pause = async (): Promise<void> => {
       const worked = performance.now() - begun;
-      if (how.pause) await sleep(worked * PAUSE, undefined, { ref: false });
+      const isInUse = performance.now() - this.#options.host.lastUse() < IN_USE_MS;
+      const length = isInUse ? PAUSE_IN_USE_MS : worked * PAUSE;
+      if (how.pause && !this.#stopped) await sleep(length, undefined, { ref: false });
       else await yieldTurn();
       begun = performance.now();
     };
@@ -155,7 +162,7 @@ export class Indexer {
       }
       if (performance.now() - begun > SLICE_MS) await pause();
       if (batch.length < BATCH_MESSAGES && octets < BATCH_OCTETS && at < uids.length - 1) continue;
-      if (!(await texts.add(folder, batch))) return false;
+      if (!(await texts.add(folder, batch, pause))) return false;
       how.progress?.(folder.name, length - uids.length + at + 1, length);
       batch = [];
       octets = 0;

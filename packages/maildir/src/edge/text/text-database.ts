@@ -124,6 +124,7 @@ export class TextDatabase {
     if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
   }
 
+  /** In one transaction with the block that makes the message known. */
   addTrigrams(box: number, texts: MessageTexts): void {
     this.#statements.addTrigrams.run(documentOf(box, texts.uid), trigramText(texts));
   }

@@ -35,6 +35,7 @@ export class TextIndex {
   #opening: Promise<TextDatabase | undefined> | undefined;
   #givenUp = false;
   #uncommitted = 0;
+  #adding = false;
   #closing: NodeJS.Timeout | undefined;
   #renewed = 0;
   #users = 0;
@@ -82,20 +83,31 @@ export class TextIndex {
     return map;
   }
 
-  /** False when no more is taken. */
-  async add(identity: BoxIdentity, messages: readonly MessageTexts[]): Promise<boolean> {
+  /** False when no more is taken. `pause` is waited for between slices of the work. */
+  async add(
+    identity: BoxIdentity,
+    messages: readonly MessageTexts[],
+    pause: () => Promise<void>,
+  ): Promise<boolean> {
     const added = await this.#use(async (database) => {
       if (database.size > this.#limits.maxSize) return false;
       const box = database.boxOf(identity);
       const turn = new Turns();
       this.#map = undefined;
       database.begin();
-      for (const texts of messages) {
-        if (!texts.opaque) database.addTrigrams(box, texts);
-        this.#uncommitted++;
-        if (turn.isOver) await turn.next();
+      this.#adding = true;
+      try {
+        for (const texts of messages) {
+          if (!texts.opaque) database.addTrigrams(box, texts);
+          this.#uncommitted++;
+          if (!turn.isOver) continue;
+          await pause();
+          await turn.next();
+        }
+        database.addBlock(box, messages);
+      } finally {
+        this.#adding = false;
       }
-      database.addBlock(box, messages);
       if (this.#uncommitted >= COMMIT_AFTER) this.#commit(database);
       return true;
     });
@@ -104,7 +116,7 @@ export class TextIndex {
 
   /** What was added is there for the next process as well. */
   commit(): void {
-    if (!this.#database) return;
+    if (!this.#database || this.#adding) return;
     try {
       this.#commit(this.#database);
     } catch (error) {
@@ -160,7 +172,9 @@ export class TextIndex {
     this.#map = undefined;
     if (!database) return;
     try {
-      this.#commit(database);
+      // Trigrams without the texts that belong to them are worth nothing.
+      if (this.#adding) database.rollBack();
+      else this.#commit(database);
       database.close();
     } catch (error) {
       this.#folder.complain(this.#path, error);
