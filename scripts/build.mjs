@@ -1,8 +1,10 @@
 // Compiles the processes of postcote into dist/: one lean bundle each, since what a worker loads decides its
 // memory. Native packages stay outside. Runs in under a second; types are checked elsewhere (`pnpm types`).
 import { build } from 'esbuild';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'dist');
@@ -49,14 +51,65 @@ const result = await build({
   entryPoints: {
     cli: join(root, 'packages/postcote/src/cli.ts'),
     supervisor: join(root, 'packages/postcote/src/supervisor/main.ts'),
-    front: join(root, 'packages/postcote/src/front/main.ts'),
-    authenticator: join(root, 'packages/postcote/src/authenticator/main.ts'),
-    worker: join(root, 'packages/postcote/src/worker/main.ts'),
     'queue-thread': join(root, 'packages/queue/src/edge/queue-thread.ts'),
   },
   outdir: out,
   sourcemap: 'linked',
 });
+/** The tables of all charsets are half a megabyte, and most mail is written in one that needs none of them. */
+const charsetsLater = {
+  name: 'charsets-later',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^iconv-lite$/ }, ({ path }) => ({ path, namespace: 'later' }));
+    onLoad({ filter: /.*/, namespace: 'later' }, () => ({
+      contents: `const load = openLater('charsets');
+module.exports = {
+  decode: (octets, charset) => load().decode(octets, charset),
+  encodingExists: (charset) => load().encodingExists(charset),
+};`,
+      loader: 'js',
+    }));
+  },
+};
+// The processes of the server, started by process-entry.cjs with their code compiled beforehand.
+const { banner: _requireForModules, ...withoutBanner } = common;
+const commonJs = {
+  ...withoutBanner,
+  format: 'cjs',
+  outdir: out,
+  sourcemap: 'linked',
+  supported: { 'dynamic-import': false },
+};
+const processes = ['front', 'authenticator', 'worker'];
+const bundled = await Promise.all([
+  build({
+    ...commonJs,
+    entryPoints: Object.fromEntries(
+      processes.map((name) => [name, join(root, `packages/postcote/src/${name}/main.ts`)]),
+    ),
+    outExtension: { '.js': '.bundle.cjs' },
+    define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__fileUrl' },
+    banner: { js: "const __fileUrl = require('node:url').pathToFileURL(__filename).href;" },
+    plugins: [...common.plugins, charsetsLater],
+  }),
+  build({
+    ...commonJs,
+    stdin: { contents: "module.exports = require('iconv-lite');", resolveDir: join(root, 'packages/mime') },
+    outdir: undefined,
+    outfile: join(out, 'charsets.bundle.cjs'),
+  }),
+]);
+for (const name of processes) copyFileSync(join(root, 'scripts/process-entry.cjs'), join(out, `${name}.cjs`));
+const makeCache = (name) =>
+  promisify(execFile)(process.execPath, [
+    // As `LEAN` in supervisor.ts.
+    '--max-semi-space-size=2',
+    join(root, 'scripts/make-code-cache.mjs'),
+    out,
+    name,
+  ]);
+for (const name of [...processes, 'charsets']) await makeCache(name);
+
 // The commands start often and one at a time: each loads what it needs. They are CommonJS: the loader of ES modules
 // alone takes longer to start than a mail takes to be sent. What only some commands want lies beside what begins.
 const commandsFolder = join(root, 'packages/postcote/src/commands/postfix');
@@ -69,7 +122,6 @@ const requiredLater = {
     );
   },
 };
-const { banner: _requireForModules, ...withoutBanner } = common;
 const commands = await build({
   ...withoutBanner,
   entryPoints: Object.fromEntries(
@@ -86,6 +138,7 @@ writeFileSync(join(out, 'package.json'), '{ "type": "module" }\n');
 if (process.argv.includes('--sizes')) {
   for (const [file, { bytes }] of Object.entries({
     ...result.metafile.outputs,
+    ...Object.assign({}, ...bundled.map(({ metafile }) => metafile.outputs)),
     ...commands.metafile.outputs,
   })) {
     if (file.endsWith('js')) console.log(`${(bytes / 1024).toFixed(0).padStart(6)} KiB  ${file}`);

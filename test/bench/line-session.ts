@@ -14,6 +14,8 @@ export class LineSession {
   #octets = 0;
   /** The end of what came, enough to find the last line of an answer in. */
   #tail: Buffer = Buffer.alloc(0);
+  /** Takes what comes, while somebody wants the text. */
+  #kept: Buffer[] | undefined;
   #failed: ((error: Error) => void) | undefined;
 
   private constructor(socket: net.Socket) {
@@ -48,6 +50,23 @@ export class LineSession {
     return octets;
   }
 
+  /** The same, and gives the whole answer. */
+  async imapText(tag: string, command: string): Promise<string> {
+    const kept: Buffer[] = [];
+    this.#kept = kept;
+    try {
+      await this.imap(tag, command);
+    } finally {
+      this.#kept = undefined;
+    }
+    return Buffer.concat(kept).toString('latin1');
+  }
+
+  /** Waits for what comes unasked from now on. */
+  async hear(isThere: (tail: Buffer) => boolean): Promise<void> {
+    await this.#until(isThere);
+  }
+
   /** One POP3 command with an answer of one line. */
   async pop3(command: string): Promise<string> {
     await this.ask(`${command}\r\n`, (tail) => tail.at(-1) === 0x0a);
@@ -77,6 +96,7 @@ export class LineSession {
 
   #take(chunk: Buffer): void {
     this.#octets += chunk.length;
+    this.#kept?.push(chunk);
     const joined = chunk.length >= 1024 ? chunk : Buffer.concat([this.#tail, chunk]);
     this.#tail = joined.subarray(Math.max(0, joined.length - 1024));
     if (chunk.at(-1) !== 0x0a || this.#waiting?.isLast(this.#tail) !== true) return;

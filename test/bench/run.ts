@@ -3,13 +3,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from '../support/play-transcript.ts';
 import { TestBed } from '../support/world.ts';
-import { makeMailbox, openIdle, runMailboxLoad } from './mailbox-load.ts';
+import type { BenchContext } from './bench-context.ts';
+import { measureChanging } from './changing-load.ts';
 import { type Backlog, WAITING_DOMAIN, deferredOptions, fillQueue } from './deferred-queue.ts';
 import { type MailLoad, allDelivered, runMailLoad } from './mail-load.ts';
+import { SLEEPING, measureMemory } from './memory-load.ts';
 import { Samples } from './metrics.ts';
 import { readPss } from './process-figures.ts';
+import { measurePop3, measureReading, measureSearch } from './reading-load.ts';
 import { relayOptions, relayZone, runRelayLoad, startSink, RELAY_DOMAINS } from './relay-load.ts';
 import { restrictionOptions } from './restriction-load.ts';
+import { measureFairness, measureLogins, measurePush, measureTogether } from './sharing-load.ts';
 import { type BenchSide, type SideName, type SideOptions, makeSide } from './sides.ts';
 import { runTransactions } from './transaction-load.ts';
 
@@ -21,25 +25,64 @@ export interface BenchPlan {
   readonly starts: number;
   /** Messages that wait in the queue meanwhile. */
   readonly backlog: number;
+  /** Of mailboxes that are measured besides; 0: none. */
+  readonly large: number;
+  /** Connections that idle at a time, ascending. */
+  readonly idle: readonly number[];
   /** Parts to run; empty: all. */
   readonly only: ReadonlySet<string>;
 }
 
-export const FULL_PLAN = { rounds: 3, messages: 2000, mailbox: 10_000, starts: 5, backlog: 100_000 };
-export const QUICK_PLAN = { rounds: 1, messages: 400, mailbox: 2000, starts: 2, backlog: 10_000 };
+export const FULL_PLAN = {
+  rounds: 3,
+  messages: 2000,
+  mailbox: 10_000,
+  starts: 5,
+  backlog: 100_000,
+  large: 0,
+  idle: [100],
+};
+export const QUICK_PLAN = {
+  rounds: 1,
+  messages: 400,
+  mailbox: 2000,
+  starts: 2,
+  backlog: 10_000,
+  large: 0,
+  idle: [20],
+};
+/** What `--large` adds. */
+export const LARGE = { large: 100_000, idle: [100, 500] };
 export const PARTS = [
   'start',
   'memory',
   'mail',
   'transactions',
   'mailbox',
+  'search',
+  'change',
+  'together',
+  'fairness',
+  'push',
+  'pop3',
+  'login',
   'relay',
   'restrictions',
   'deferred',
 ] as const;
 
 const MAILBOXES = 20;
-const IDLE_CONNECTIONS = 100;
+/** The parts that read and change mailboxes; all sides run meanwhile. */
+const MAILBOX_PARTS = [
+  'mailbox',
+  'search',
+  'change',
+  'together',
+  'fairness',
+  'push',
+  'pop3',
+  'login',
+] as const;
 const SETTLE_MS = 3000;
 /** Just under nine MiB, as a mail with a film in it. */
 const BIG = 9 * 1024 * 1024;
@@ -51,10 +94,12 @@ export async function runBench(plan: BenchPlan, progress: Progress): Promise<Sam
   const bed = await TestBed.open('bench');
   const samples = new Samples();
   const sides: BenchSide[] = [];
-  const close = async (): Promise<void> => {
+  let closing: Promise<void> | undefined;
+  const closeAll = async (): Promise<void> => {
     for (const side of sides) await side.stop().catch(() => {});
     await bed.close();
   };
+  const close = (): Promise<void> => (closing ??= closeAll());
   // Accounts and servers must not outlive an impatient reader.
   const interrupted = (): void => void close().finally(() => process.exit(130));
   process.once('SIGINT', interrupted);
@@ -64,18 +109,49 @@ export async function runBench(plan: BenchPlan, progress: Progress): Promise<Sam
     const accounts = bed.users.create(MAILBOXES);
     for (const name of plan.sides) sides.push(await makeSide(name, bed));
     const wants = (part: (typeof PARTS)[number]): boolean => plan.only.size === 0 || plan.only.has(part);
-    if (wants('start') || wants('memory'))
-      await measureStart(plan, { sides, accounts, samples, progress, wants });
-    if (wants('mail') || wants('transactions') || wants('mailbox'))
-      for (const side of sides) await side.start();
-    if (wants('mail')) await measureMail(plan, { sides, accounts, samples, progress });
-    if (wants('transactions')) await measureTransactions(plan, { sides, accounts, samples, progress });
-    if (wants('mailbox')) await measureMailbox(plan, { sides, bed, samples, progress });
-    for (const side of sides) await side.stop();
+    // What fails is named at the end, and loses nothing of what was measured.
+    const attempt = async (part: (typeof PARTS)[number], run: () => Promise<void>): Promise<void> => {
+      if (!wants(part)) return;
+      try {
+        await run();
+      } catch (error) {
+        samples.fail(`${part}: ${error instanceof Error ? error.message : String(error)}`);
+        progress(`${part} FAILED: ${String(error)}`);
+      }
+    };
+    const context: BenchContext = { sides, bed, samples, progress, rounds: plan.rounds };
     const others = { plan, bed, accounts, samples, progress, sides };
-    if (wants('relay')) await measureRelay(others);
-    if (wants('restrictions')) await measureRestrictions(others);
-    if (wants('deferred')) await measureDeferred(others);
+    // Figures of single moments are steady enough in two rounds.
+    const few = { ...context, rounds: Math.min(plan.rounds, 2) };
+    await attempt('start', () => measureStart(plan, context));
+    await attempt('memory', () =>
+      withSides(others, SLEEPING, async (sleepers) => {
+        // The first start of each makes its folders and is not counted.
+        for (const side of sleepers) {
+          await side.start();
+          await side.stop();
+        }
+        await measureMemory({ ...few, sides: sleepers }, accounts, plan.idle);
+      }),
+    );
+    if (wants('mail') || wants('transactions') || MAILBOX_PARTS.some(wants))
+      for (const side of sides) await side.start();
+    await attempt('mail', () => measureMail(plan, { sides, accounts, samples, progress }));
+    await attempt('transactions', () => measureTransactions(plan, { sides, accounts, samples, progress }));
+    await attempt('mailbox', () => measureReading(context, plan.mailbox));
+    if (plan.large > 0)
+      await attempt('mailbox', () => measureReading({ ...context, rounds: 1 }, plan.large, 'Large'));
+    await attempt('search', () => measureSearch(context, plan.mailbox));
+    await attempt('change', () => measureChanging(context));
+    await attempt('together', () => measureTogether(few, plan.mailbox / 2));
+    await attempt('fairness', () => measureFairness(few, plan.large > 0 ? plan.large : plan.mailbox));
+    await attempt('push', () => measurePush(few));
+    await attempt('pop3', () => measurePop3(few, plan.mailbox));
+    await attempt('login', () => measureLogins(context));
+    for (const side of sides) await side.stop();
+    await attempt('relay', () => measureRelay(others));
+    await attempt('restrictions', () => measureRestrictions(others));
+    await attempt('deferred', () => measureDeferred(others));
   } finally {
     process.off('SIGINT', interrupted);
     process.off('SIGTERM', interrupted);
@@ -90,43 +166,19 @@ interface Context {
   readonly progress: Progress;
 }
 
-/** One side at a time: nothing else runs while it starts and while its memory is read. */
-async function measureStart(
-  plan: BenchPlan,
-  context: Context & { readonly accounts: readonly Account[]; wants(part: 'start' | 'memory'): boolean },
-): Promise<void> {
-  const { sides, samples, progress, accounts } = context;
+/** One side at a time: nothing else runs while it starts. */
+async function measureStart(plan: BenchPlan, { sides, samples, progress }: Context): Promise<void> {
   // The first start of each makes its folders and is not counted.
   for (const side of sides) {
     await side.start();
     await side.stop();
   }
-  if (context.wants('start')) {
-    for (let i = 0; i < plan.starts; i++) {
-      for (const side of sides) {
-        const elapsed = await side.start();
-        samples.add('start', side.name, elapsed);
-        progress(`start ${i + 1}/${plan.starts}: ${side.name} ${Math.round(elapsed)} ms`);
-        await sleep(300);
-        await side.stop();
-      }
-    }
-  }
-  if (!context.wants('memory')) return;
-  for (let round = 0; round < plan.rounds; round++) {
+  for (let i = 0; i < plan.starts; i++) {
     for (const side of sides) {
-      await side.start();
-      await sleep(SETTLE_MS);
-      const idle = readPss(side.pids()) / 1024;
-      samples.add('memoryIdle', side.name, idle);
-      const connections = await openIdle(side, accounts, IDLE_CONNECTIONS);
-      await sleep(SETTLE_MS);
-      const busy = readPss(side.pids()) / 1024;
-      samples.add('memory100', side.name, busy);
-      connections.close();
-      progress(
-        `memory ${round + 1}/${plan.rounds}: ${side.name} ${idle.toFixed(0)} MiB, ${busy.toFixed(0)} MiB with ${IDLE_CONNECTIONS} connections`,
-      );
+      const elapsed = await side.start();
+      samples.add('start', side.name, elapsed);
+      progress(`start ${i + 1}/${plan.starts}: ${side.name} ${Math.round(elapsed)} ms`);
+      await sleep(300);
       await side.stop();
     }
   }
@@ -171,26 +223,6 @@ async function measureMail(
           `mail ${round + 1}/${plan.rounds} ${run.key}: ${side.name} accepts ${Math.round(figures.acceptedPerSecond)}/s, delivers ${Math.round(figures.deliveredPerSecond)}/s, ${figures.cpuMsPerMessage.toFixed(2)} ms of processor each`,
         );
       }
-    }
-  }
-}
-
-async function measureMailbox(plan: BenchPlan, context: Context & { readonly bed: TestBed }): Promise<void> {
-  const { sides, samples, progress, bed } = context;
-  for (let round = 0; round < plan.rounds; round++) {
-    for (const side of sides) {
-      progress(`mailbox ${round + 1}/${plan.rounds}: writing ${plan.mailbox} messages for ${side.name}`);
-      const [account] = bed.users.create(1);
-      if (account === undefined) throw new Error('no account');
-      makeMailbox(account, plan.mailbox);
-      const figures = await runMailboxLoad(side, account, plan.mailbox);
-      samples.add('selectCold', side.name, figures.coldSelectMs);
-      samples.add('selectWarm', side.name, figures.warmSelectMs);
-      samples.add('sync', side.name, figures.syncPerSecond);
-      samples.add('pop3', side.name, figures.pop3PerSecond);
-      progress(
-        `mailbox ${round + 1}/${plan.rounds}: ${side.name} SELECT ${figures.coldSelectMs.toFixed(0)} then ${figures.warmSelectMs.toFixed(1)} ms, sync ${Math.round(figures.syncPerSecond)}/s, POP3 ${Math.round(figures.pop3PerSecond)}/s`,
-      );
     }
   }
 }

@@ -24,6 +24,8 @@ export interface BenchSide {
   pids(): number[];
   /** Where accepted mail waits: our `queue` folder, Postfix's queue_directory. */
   readonly queueFolder: string;
+  /** Of ours: its data folder. */
+  readonly dataFolder?: string;
   /** The folder of its main.cf. */
   readonly postfixDir: string;
   log(): string;
@@ -34,6 +36,8 @@ export interface SideOptions {
   main?(folder: string): readonly string[];
   /** Tables by file name; theirs are built with postmap. */
   readonly tables?: Readonly<Record<string, string>>;
+  /** Lines of dovecot.conf for ours alone. */
+  readonly ourDovecot?: readonly string[];
 }
 
 const START_LIMIT_MS = 30_000;
@@ -113,19 +117,21 @@ class OurSide extends ServerSide {
   readonly #logFile: string;
 
   readonly queueFolder: string;
+  readonly dataFolder: string;
   readonly postfixDir: string;
 
   constructor(place: Place, bed: TestBed, options: SideOptions) {
     const { folder, ports } = place;
     super(folder, ports);
-    this.queueFolder = path.join(folder, 'data/queue');
+    this.dataFolder = path.join(folder, 'data');
+    this.queueFolder = path.join(this.dataFolder, 'queue');
     writeTables(folder, options);
     this.#config = writeConfig(folder, {
       ports,
       certificate: bed.certificate,
       authSocket: postfixAuthSocket(folder),
       extraMain: options.main?.(folder) ?? [],
-      extraDovecot: EXTRA_DOVECOT,
+      extraDovecot: [...EXTRA_DOVECOT, ...(options.ourDovecot ?? [])],
     });
     this.postfixDir = this.#config.postfixDir;
     this.#dns = `${bed.dns.address}:${bed.dns.port}`;
@@ -138,7 +144,7 @@ class OurSide extends ServerSide {
     const files = ['--postfix-dir', postfixDir, '--dovecot-conf', dovecotConf];
     const child = spawn(
       path.join(REPOSITORY, 'postcote'),
-      ['serve', ...files, '--data-dir', path.join(this.folder, 'data')],
+      ['serve', ...files, '--data-dir', this.dataFolder],
       {
         cwd: REPOSITORY,
         detached: true,

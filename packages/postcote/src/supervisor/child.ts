@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { childEnvironment } from './child-environment.ts';
 
 export interface ChildOptions<FromChild> {
-  /** Entry beside this file: `front` runs `front.js`. */
+  /** Entry beside this file: `front` runs `front.cjs`. */
   readonly entry: 'front' | 'authenticator' | 'worker';
   /** Descriptors the child finds as 4, 5, … */
   readonly fds?: readonly number[];
@@ -35,7 +35,7 @@ export class Child<ToChild, FromChild> {
     const program = [
       process.execPath,
       ...(options.nodeOptions ?? []),
-      join(import.meta.dirname, `${options.entry}.js`),
+      join(import.meta.dirname, `${options.entry}.cjs`),
     ];
     // Node cannot set limits; the shell sets this one and becomes the program.
     const [file = '', ...args] =
