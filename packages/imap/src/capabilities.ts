@@ -38,6 +38,7 @@ export const CAPABILITIES: readonly string[] = [
   'STATUS=SIZE',
   'SAVEDATE',
   'LITERAL+',
+  'NOTIFY',
   'METADATA',
   'SPECIAL-USE',
   'CREATE-SPECIAL-USE',

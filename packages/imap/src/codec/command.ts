@@ -1,6 +1,7 @@
 // IMAP commands as values: what the parsers make and the sessions run.
 
 import type { FetchItem } from './fetch-item.ts';
+import type { NotifyGroup } from './notify.ts';
 import type { SearchKey, SearchReturns, SortCriterion, ThreadAlgorithm } from './search-key.ts';
 import type { SequenceSet } from './sequence-set.ts';
 
@@ -127,6 +128,8 @@ export type Command =
       readonly key: SearchKey;
       readonly algorithm: ThreadAlgorithm;
     }
+  /** No groups: NOTIFY NONE. `status`: tell how things stand, too. */
+  | { readonly kind: 'notify'; readonly groups: readonly NotifyGroup[]; readonly status: boolean }
   | { readonly kind: 'cancelUpdate'; readonly tags: readonly string[] }
   | {
       readonly kind: 'copy' | 'move';

@@ -12,6 +12,7 @@ export { parseCommand } from './parse-command.ts';
 export { type AppendStretch, parseAppendStretch } from './parse/append.ts';
 export * from './imap-url.ts';
 export { normalMailboxName } from './parse/mailbox-name.ts';
+export * from './notify.ts';
 export * from './response.ts';
 export * from './search-key.ts';
 export * from './sequence-set.ts';

@@ -14,6 +14,7 @@ import {
   parseStatus,
 } from './parse/mailboxes.ts';
 import { parseCopy, parseStore, parseUidExpunge } from './parse/messages.ts';
+import { parseNotify } from './parse/notify.ts';
 import { parseGetQuota, parseGetQuotaRoot, parseSetQuota } from './parse/quota.ts';
 import { parseCancelUpdate, parseSearch, parseSort, parseThread } from './parse/search.ts';
 import { parseAuthenticate, parseCompress, parseEnable, parseId, parseLogin } from './parse/session.ts';
@@ -69,6 +70,7 @@ const PARSERS: ReadonlyMap<string, Parser> = new Map<string, Parser>([
   ['THREAD', (args) => parseThread(args, 'sequence')],
   ['UID THREAD', (args) => parseThread(args, 'uid')],
   ['CANCELUPDATE', parseCancelUpdate],
+  ['NOTIFY', parseNotify],
   ['COPY', (args) => parseCopy(args, { kind: 'copy', numbering: 'sequence' })],
   ['UID COPY', (args) => parseCopy(args, { kind: 'copy', numbering: 'uid' })],
   ['MOVE', (args) => parseCopy(args, { kind: 'move', numbering: 'sequence' })],

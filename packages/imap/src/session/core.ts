@@ -8,6 +8,7 @@ import { formatAstring, formatString, type Status } from '../codec/response.ts';
 import { formatUtf8Name } from '../codec/utf8-names.ts';
 import type { Clock, ImapHandOff } from '../ports.ts';
 import { type Namespaces, PLAIN_NAMESPACE, shownName } from './namespace.ts';
+import type { Notifying } from './notifying.ts';
 import { Selected } from './selected.ts';
 
 export interface ImapUserSettings {
@@ -103,6 +104,10 @@ export class SessionCore {
     bodyOctets: 0,
   };
   clientId: Readonly<Record<string, string>>;
+  /** NOTIFY is in force. */
+  notifying: Notifying | undefined;
+  /** Something that NOTIFY asked for may have happened; the session looks when it rests. */
+  notifyHint: () => void = () => {};
   /** Writes a line about this session. */
   logInfo: (text: string) => void = () => {};
   selected: Selected | undefined;

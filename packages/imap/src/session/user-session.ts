@@ -6,7 +6,7 @@
 //
 // The state is a plain value at any rest between commands: `suspend` gives it away, `resume` takes it up again.
 
-import { MailboxError, type MailStore } from '@postcote/mailbox';
+import { type Mailbox, MailboxError, type MailStore } from '@postcote/mailbox';
 import { GatheringWriter, type Log, type ProtocolSession, type SessionHost } from '@postcote/wire';
 import { CommandReader, type ReaderEvent } from '../codec/command-reader.ts';
 import { DEFAULT_CODEC_LIMITS } from '../codec/limits.ts';
@@ -16,7 +16,7 @@ import { bad, formatContinuation, formatStatus, no, ok, type Status } from '../c
 import type { Clock, ImapHandOff } from '../ports.ts';
 import { type Answer, Appending, APPENDING, type AppendEvent, type CommandEvent } from './appending.ts';
 import { type AnyRow, COMMANDS } from './commands/index.ts';
-import { BrokenLiteral } from './commands/fetch.ts';
+import { BrokenLiteral, FETCH } from './commands/fetch.ts';
 import { CompressibleHost } from './compressible-host.ts';
 import { type ImapUserSettings, type Outcome, SessionCore } from './core.ts';
 import { Idling } from './idling.ts';
@@ -40,7 +40,7 @@ export interface ImapUserOptions {
 }
 
 /** DOVECOT: with delay-newmail, new messages are told in answer to these alone. */
-const TELLS_NEW: ReadonlySet<string> = new Set(['NOOP', 'CHECK', 'IDLE']);
+const TELLS_NEW: ReadonlySet<string> = new Set(['NOOP', 'CHECK', 'IDLE', 'NOTIFY']);
 
 /** Octets that may wait for a command to end before reading stops. */
 const MAX_WAITING = 64 * 1024;
@@ -65,6 +65,10 @@ export class ImapUserSession implements ProtocolSession {
   #idling: Idling | undefined;
   #lastCommand = '';
   #lastEnd = 0;
+  /** A mailbox that NOTIFY watches may have changed. */
+  #notifyDue = false;
+  #followed: Mailbox | undefined;
+  #unfollow: () => void = () => {};
   /** When the command under way began. */
   #begun = 0;
 
@@ -80,6 +84,7 @@ export class ImapUserSession implements ProtocolSession {
       logoutFormat: options.settings.logoutFormat,
     });
     this.#core.logInfo = (text) => this.#log.info(text);
+    this.#core.notifyHint = () => this.#notifyHint();
     const limit = options.settings.maxLineLength;
     this.#reader = new CommandReader({ ...DEFAULT_CODEC_LIMITS, maxCommand: limit, maxLiteral: limit });
     this.#appending = new Appending({
@@ -151,7 +156,7 @@ export class ImapUserSession implements ProtocolSession {
     // What a followed search has told so far is not worth keeping: such clients are few.
     if ((this.#core.selected?.contexts.size ?? 0) > 0) return false;
     // What zlib remembers of both directions cannot be put away.
-    if (this.#host.compressing) return false;
+    if (this.#host.compressing || this.#core.notifying !== undefined) return false;
     const mailbox = this.#core.selected?.mailbox;
     if (mailbox === undefined) return true;
     return mailbox.keepsModseqs === true && (this.#idling === undefined || mailbox.watchPaths !== undefined);
@@ -232,7 +237,15 @@ export class ImapUserSession implements ProtocolSession {
   async #work(): Promise<void> {
     this.#running = true;
     this.#core.beginSlice();
-    for (let event = this.#reader.next(); event !== undefined && !this.#over; event = this.#reader.next()) {
+    for (;;) {
+      const event = this.#reader.next();
+      if (this.#over) break;
+      if (event === undefined) {
+        // What NOTIFY asked for, in the rest between commands. Afterwards there may be more of them.
+        if (!this.#notifyDue || this.#appending.active) break;
+        await this.#guard(() => this.#tellNotified());
+        continue;
+      }
       const current = event;
       if (!this.#appending.active && this.#idling === undefined) this.#begun = this.#options.clock.now();
       await this.#guard(() => this.#handle(current));
@@ -241,6 +254,7 @@ export class ImapUserSession implements ProtocolSession {
       }
       if (this.#core.shouldBreathe) await this.#core.breathe();
     }
+    this.#followSelected();
     this.#out.flush();
     this.#running = false;
     if (this.#over) this.#release();
@@ -248,6 +262,40 @@ export class ImapUserSession implements ProtocolSession {
       this.#paused = false;
       this.#host.resume();
     }
+  }
+
+  #notifyHint(): void {
+    this.#notifyDue = true;
+    if (!this.#running && !this.#over) void this.#work();
+  }
+
+  async #tellNotified(): Promise<void> {
+    this.#notifyDue = false;
+    const { notifying, selected } = this.#core;
+    if (notifying === undefined) return;
+    await notifying.tell();
+    const group = notifying.selected;
+    // While it idles the selected mailbox is told of anyway.
+    if (group === undefined || selected === undefined || this.#idling !== undefined) return;
+    const known = selected.uids.at(-1) ?? 0;
+    const holds = group.filter.kind === 'selectedDelayed';
+    await this.#sync({ sync: holds ? 'holdExpunges' : 'all', refresh: true }, 'NOTIFY');
+    const last = selected.uids.at(-1) ?? 0;
+    if (group.newItems === undefined || last <= known || this.#over) return;
+    const set = { kind: 'ranges', ranges: [{ from: known + 1, to: last }] } as const;
+    await this.#outcome(() =>
+      FETCH.run(this.#core, { kind: 'fetch', numbering: 'uid', set, items: group.newItems ?? [] }),
+    );
+  }
+
+  /** RFC 5465 §3.1: with a group for the selected mailbox, its changes are told as they come. */
+  #followSelected(): void {
+    const { selected, notifying } = this.#core;
+    const wanted = notifying?.selected === undefined || this.#over ? undefined : selected?.mailbox;
+    if (wanted === this.#followed) return;
+    this.#unfollow();
+    this.#followed = wanted;
+    this.#unfollow = wanted?.watch(() => this.#notifyHint()) ?? (() => {});
   }
 
   /** Nothing leaves here as an exception. */
@@ -515,6 +563,7 @@ export class ImapUserSession implements ProtocolSession {
     const giveBack = async (): Promise<void> => {
       await idling?.stop();
       await this.#appending.abort();
+      await this.#core.notifying?.stop();
       await this.#core.deselect();
     };
     void giveBack().catch((error: unknown) => this.#log.error(error));

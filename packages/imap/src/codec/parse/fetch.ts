@@ -86,8 +86,7 @@ function parseModifiers(
 function parseItems(cursor: ArgCursor): Parsed<readonly FetchItem[]> {
   const list = cursor.list();
   if (list !== undefined) {
-    if (list.length === 0) return badArguments('FETCH list is empty');
-    return parseAll(new ArgCursor(list));
+    return parseItemList(list);
   }
   const next = cursor.peek();
   if (next?.kind !== 'atom') return badArguments();
@@ -98,6 +97,11 @@ function parseItems(cursor: ArgCursor): Parsed<readonly FetchItem[]> {
   }
   const item = parseItem(cursor);
   return item.ok ? parsed([item.value]) : item;
+}
+
+/** The items between parentheses. */
+export function parseItemList(list: readonly Arg[]): Parsed<readonly FetchItem[]> {
+  return list.length === 0 ? badArguments('FETCH list is empty') : parseAll(new ArgCursor(list));
 }
 
 function parseAll(cursor: ArgCursor): Parsed<readonly FetchItem[]> {

@@ -7,6 +7,7 @@ import { LIST, LSUB } from './list.ts';
 import { CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE } from './mailboxes.ts';
 import { COPY, EXPUNGE, STORE } from './messages.ts';
 import { GETMETADATA, SETMETADATA } from './metadata.ts';
+import { NOTIFY } from './notify.ts';
 import { GETQUOTA, GETQUOTAROOT, SETQUOTA } from './quota.ts';
 import { CANCELUPDATE, SEARCH } from './search.ts';
 import { CHECK, CLOSE, SELECT, UNSELECT } from './select.ts';
@@ -77,6 +78,7 @@ export const COMMANDS: ReadonlyMap<string, AnyRow> = new Map([
   ['THREAD', row(THREAD)],
   ['UID THREAD', uidForm(row(THREAD))],
   ['CANCELUPDATE', row(CANCELUPDATE)],
+  ['NOTIFY', row(NOTIFY)],
   ['COPY', row(COPY)],
   ['UID COPY', row(COPY)],
   ['MOVE', row(COPY)],
