@@ -8,7 +8,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'test/transcripts/*.test.ts', 'test/fuzz/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'test/transcripts/*.test.ts',
+            'test/fuzz/*.test.ts',
+            'test/bench/*.test.ts',
+          ],
           testTimeout: 20_000,
         },
       },

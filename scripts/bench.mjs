@@ -5,7 +5,7 @@
 // dovecot. The parts stand in docs/testing.md. `--large` adds
 // mailboxes of 100,000 messages and 500 connections. `--write` puts the results into docs/bench/.
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,7 @@ if (problem !== undefined) {
 const { runBench, FULL_PLAN, LARGE, PARTS, QUICK_PLAN } = await import('../test/bench/run.ts');
 const { formatTable } = await import('../test/bench/metrics.ts');
 const { formatChart } = await import('../test/bench/chart.ts');
+const { FIRST_FIGURES, formatMarkdown, replaceFigures } = await import('../test/bench/pages.ts');
 
 const begun = Date.now();
 const plan = {
@@ -85,8 +86,16 @@ if (values.write) {
   };
   writeFileSync(path.join(folder, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
   const caption = `Medians of ${plan.rounds} rounds in alternation, ${date}; ${machine.processors} processors, ${Math.round(machine.memoryMiB / 1024)} GiB, Node ${machine.node}; mailbox of ${plan.mailbox} messages.`;
-  writeFileSync(path.join(folder, 'results.svg'), formatChart(rows, caption));
-  console.log(`Written to ${path.relative(process.cwd(), folder)}/.`);
+  const first = rows.filter(({ metric }) => FIRST_FIGURES.has(metric.key));
+  writeFileSync(path.join(folder, 'results.svg'), formatChart(first, caption));
+  writePage('README.md', formatMarkdown(first, { goals: false }), caption);
+  writePage('docs/speed.md', formatMarkdown(rows, { goals: true }), caption);
+  console.log(`Written to ${path.relative(process.cwd(), folder)}/, README.md and docs/speed.md.`);
+}
+
+function writePage(name, table, caption) {
+  const file = path.join(repository, name);
+  writeFileSync(file, replaceFigures(readFileSync(file, 'utf8'), `${table}\n\n${caption}`));
 }
 
 function findProblem() {
