@@ -38,6 +38,7 @@ const PAUSE = 2;
 /** A session that asked for something so lately will ask for more, and gets the processor but for a slice now and then. */
 const IN_USE_MS = 1000;
 const PAUSE_IN_USE_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
 const BATCH_MESSAGES = 64;
 const BATCH_OCTETS = 256 * 1024;
 
@@ -106,6 +107,7 @@ export class Indexer {
         continue;
       }
       this.#wanted.delete(name);
+      await this.#waitForRest();
       try {
         await this.#alone(() => this.#fill(name, { pause: true }));
       } catch (error) {
@@ -113,6 +115,17 @@ export class Indexer {
         if (!gone) this.#options.host.warn(`${name} not indexed: ${String(error)}`);
       }
     }
+  }
+
+  #isInUse(): boolean {
+    return performance.now() - this.#options.host.lastUse() < IN_USE_MS;
+  }
+
+  /** Loading SQLite alone takes longer than a slice: a client's first synchronisation goes before. */
+  async #waitForRest(): Promise<void> {
+    const begun = performance.now();
+    while (!this.#stopped && this.#isInUse() && performance.now() - begun < LONGEST_WAIT_MS)
+      await sleep(PAUSE_IN_USE_MS, undefined, { ref: false });
   }
 
   async #fill(name: MailboxName, how: Filling): Promise<void> {
@@ -146,8 +159,7 @@ export class Indexer {
     let begun = performance.now();
     const pause = async (): Promise<void> => {
       const worked = performance.now() - begun;
-      const isInUse = performance.now() - this.#options.host.lastUse() < IN_USE_MS;
-      const length = isInUse ? PAUSE_IN_USE_MS : worked * PAUSE;
+      const length = this.#isInUse() ? PAUSE_IN_USE_MS : worked * PAUSE;
       if (how.pause && !this.#stopped) await sleep(length, undefined, { ref: false });
       else await yieldTurn();
       begun = performance.now();
