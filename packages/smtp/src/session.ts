@@ -7,26 +7,32 @@
 // Nothing a client sends throws; a fault of ours is a 451 and a log line, and the session goes on.
 
 import { isUtf8 } from 'node:buffer';
-import { LineFramer, type Peer, type ProtocolSession, type SessionHost, type TlsInfo } from '@postcote/wire';
-import { type ClientName, type NamedClient, UNKNOWN_CLIENT, findClientName } from './client-name.ts';
-import { countConnection, countTlsSession } from './client-events.ts';
-import { splitCommandLine } from './command-line.ts';
+import { LineFramer, type ProtocolSession, type SessionHost, type TlsInfo } from '@postcote/wire';
+import { type ConversationBeginning, beginConversation } from './begin-conversation.ts';
+import {
+  greetingAfterMilters,
+  introduceToMilters,
+  judgeClient,
+  nameClient,
+  refuseConnection,
+  waitsForName,
+} from './client-arrival.ts';
+import { countTlsSession } from './client-events.ts';
+import { type FilteredCommand, filterCommand } from './command-filter.ts';
+import { breaksGroup, gateCommand } from './command-gate.ts';
 import { continueSasl } from './commands/auth.ts';
-import { COMMANDS } from './commands/table.ts';
 import {
   type Command,
   type Conversation,
   type Next,
   type Outcome,
-  type SmtpPorts,
   failed,
   resetTransaction,
 } from './conversation.ts';
-import { endMilters, sessionMacros, settleVerdict, tellMilters } from './milter-events.ts';
+import { ErrorCount } from './error-count.ts';
+import { endMilters, settleVerdict } from './milter-events.ts';
 import { type Chunk, END_OF_MESSAGE, MessageIntake } from './message-intake.ts';
-import { refusal } from './policy.ts';
 import { refuseCertificate } from './refuse-certificate.ts';
-import { type LookupAnswer, findFirst } from './restrictions/access-lookup.ts';
 import { withFooter } from './reject-footer.ts';
 import { type Reply, plainReply, printable, reply } from './reply.ts';
 import type { Decision } from './restrictions/types.ts';
@@ -35,18 +41,8 @@ import { ReplyWriter } from './reply-writer.ts';
 import { CommandCounts, SessionLog, escaped } from './session-log.ts';
 import type { SmtpSettings } from './settings.ts';
 
-export interface SmtpSessionOptions {
+export interface SmtpSessionOptions extends ConversationBeginning {
   readonly host: SessionHost;
-  readonly peer: Peer;
-  /** Of a connection that began with TLS. */
-  readonly tls: TlsInfo | undefined;
-  readonly settings: SmtpSettings;
-  readonly ports: SmtpPorts;
-  readonly sessionId: string;
-  /** Whether the host can do `startTls`. Default true. */
-  readonly tlsAvailable?: boolean;
-  /** Connections this client has to the listener, this one included. */
-  readonly connections?: number;
 }
 
 type Mode =
@@ -62,24 +58,13 @@ const OVER: Mode = { kind: 'over' };
 
 /** Octets of unread input at which reading stops. */
 const INPUT_LIMIT = 64 * 1024;
-const UNKNOWN = 'UNKNOWN';
 
-const BAD_SYNTAX = reply(500, '5.2', 'Error: bad syntax');
 const BAD_UTF8 = reply(500, '5.2', 'Error: bad UTF-8 syntax');
 const TOO_LONG = reply(500, '5.2', 'Error: line too long');
 const SASL_TOO_LONG = reply(500, '5.6', 'SASL response limit exceeded');
 const NOT_RECOGNIZED = reply(500, '5.2', 'Error: command not recognized');
-const STARTTLS_FIRST = reply(530, '7.0', 'Must issue a STARTTLS command first');
-const GOODBYE = reply(221, '7.0', 'Error: I can break rules, too. Goodbye.');
-const NOOP_OK = reply(250, '0.0', 'Ok');
 const SYNCHRONIZATION = reply(554, '5.0', 'Error: SMTP protocol synchronization');
 const FAULT = reply(451, '3.0', 'Error: internal error');
-
-/** POSTFIX: settled when the connection begins; XCLIENT does not change it. */
-function settingsFor(settings: SmtpSettings, address: string): SmtpSettings {
-  const discardEhloKeywords = settings.discardEhloKeywordsFor?.(address);
-  return discardEhloKeywords === undefined ? settings : { ...settings, discardEhloKeywords };
-}
 
 export class SmtpSession implements ProtocolSession {
   readonly #host: SessionHost;
@@ -87,6 +72,7 @@ export class SmtpSession implements ProtocolSession {
   readonly #conversation: Conversation;
   readonly #lines: SessionLog;
   readonly #counts = new CommandCounts();
+  readonly #errors: ErrorCount;
   readonly #framer: LineFramer;
   readonly #replies: ReplyWriter;
   readonly #intake: MessageIntake;
@@ -97,8 +83,6 @@ export class SmtpSession implements ProtocolSession {
   #draining = false;
   #paused = false;
   #stopping = false;
-  #errors = 0;
-  #junk = 0;
   #running: Command | undefined;
   #deadline: RequestDeadline | undefined;
   /** What the next command is answered with, whatever it is. */
@@ -106,10 +90,12 @@ export class SmtpSession implements ProtocolSession {
 
   constructor(options: SmtpSessionOptions) {
     const { host, peer, ports } = options;
-    const settings = settingsFor(options.settings, peer.remoteAddress);
+    this.#lines = new SessionLog(ports.log, options.settings.program, peer);
+    this.#conversation = beginConversation(options, this.#lines);
+    const { settings } = this.#conversation;
     this.#host = host;
     this.#settings = settings;
-    this.#lines = new SessionLog(ports.log, settings.program, peer);
+    this.#errors = new ErrorCount(settings);
     this.#framer = new LineFramer({
       maxLength: Math.max(settings.lineLengthLimit, settings.saslResponseLimit),
     });
@@ -122,36 +108,6 @@ export class SmtpSession implements ProtocolSession {
         : { footed: (value: Reply) => withFooter(this.#conversation, value) }),
     });
     if (settings.perRequestDeadline) this.#deadline = new RequestDeadline(ports.clock, settings);
-    const lines = this.#lines;
-    this.#conversation = {
-      settings,
-      ports,
-      peer,
-      mayXclient: settings.isXclientHost(peer.remoteAddress),
-      mayXforward: settings.isXforwardHost(peer.remoteAddress),
-      forwarded: undefined,
-      sessionId: options.sessionId,
-      tls: options.tls,
-      tlsAvailable: options.tlsAvailable ?? true,
-      client: UNKNOWN_CLIENT,
-      helo: undefined,
-      protocol: 'SMTP',
-      login: undefined,
-      failedLogins: 0,
-      transaction: undefined,
-      transactions: 0,
-      deferred: {},
-      chunking: 'none',
-      improperPipelining: false,
-      accessDenied: false,
-      milters: undefined,
-      miltersInTransaction: false,
-      milterFacts: {},
-      ...(options.connections === undefined ? {} : { connections: options.connections }),
-      where: 'CONNECT',
-      log: (level, message) => lines.write(level, message),
-      lastDecision: undefined,
-    };
     this.#intake = new MessageIntake(this.#conversation);
   }
 
@@ -164,60 +120,42 @@ export class SmtpSession implements ProtocolSession {
     this.#host.setIdleTimeout(this.#settings.timeout);
     this.#lines.write('info', (client) => `connect from ${client}`);
     this.#logTls();
-    this.#nameClient();
-    const { tls } = this.#conversation;
-    const refused =
-      (tls === undefined ? undefined : countTlsSession(this.#conversation)) ??
-      (tls === undefined ? undefined : refuseCertificate(this.#conversation)) ??
-      countConnection(this.#conversation);
-    if (refused !== undefined) {
-      this.#say(refused);
-      this.#close();
-      return;
-    }
+    nameClient(this.#conversation, this.#lines);
+    const refused = refuseConnection(this.#conversation);
+    if (refused !== undefined) return this.#sayLast(refused);
     this.#greet();
   }
 
   #greet(): void {
     const greeting = plainReply(220, this.#settings.banner);
-    const { delayReject, restrictions, openMilters } = this.#settings;
-    if ((delayReject || restrictions.client.length === 0) && openMilters === undefined) {
+    if (!waitsForName(this.#conversation)) {
       // The name is looked up meanwhile: nobody waits for it who does not need it.
       this.#say(greeting);
       this.#flush();
       return;
     }
-    this.#wait(this.#judgeClient(), (refused) => {
+    const { openMilters } = this.#settings;
+    this.#wait(judgeClient(this.#conversation), (refused) => {
       this.#conversation.accessDenied = refused !== undefined;
-      if (refused !== undefined || openMilters === undefined) this.#say(refused ?? greeting);
-      else
-        this.#wait(this.#openMilters(openMilters), (verdict) => this.#greetAfterMilters(greeting, verdict));
+      if (refused !== undefined || openMilters === undefined) return this.#say(refused ?? greeting);
+      this.#wait(introduceToMilters(this.#conversation, openMilters), (verdict) =>
+        this.#greetAfterMilters(greeting, verdict),
+      );
     });
   }
 
-  async #openMilters(open: NonNullable<SmtpSettings['openMilters']>): Promise<Reply | undefined> {
-    const conversation = this.#conversation;
-    const { peer } = conversation;
-    conversation.milters = await open(peer.remoteAddress, {
-      macros: sessionMacros(conversation),
-      warn: (text) => conversation.log('warn', () => `warning: ${printable(text)}`),
-    });
-    const { name } = await conversation.client;
-    const client = { name, address: peer.remoteAddress, port: peer.remotePort };
-    return await tellMilters(conversation, {}, (milters) => milters.connect(client));
-  }
-
-  /** POSTFIX: a filter's temporary refusal of a client shows at its next commands, not in the greeting. */
   #greetAfterMilters(greeting: Reply, refused: Reply | undefined): void {
-    const { myhostname } = this.#settings;
     if (this.#mode.kind === 'over') return endMilters(this.#conversation);
-    if (refused?.code === 421) {
-      this.#say(plainReply(421, `${myhostname} Service unavailable - try again later`));
-      return this.#close();
+    const outcome = greetingAfterMilters(this.#settings, refused);
+    switch (outcome.kind) {
+      case 'greet':
+        return this.#say(greeting);
+      case 'unwelcome':
+        this.#errors.countError();
+        return this.#say(outcome.reply);
+      case 'close':
+        return this.#sayLast(outcome.reply);
     }
-    if (refused === undefined || refused.code < 500) return this.#say(greeting);
-    this.#errors++;
-    this.#say(plainReply(554, `${myhostname} ESMTP not accepting connections`));
   }
 
   receive(chunk: Buffer): void {
@@ -243,11 +181,7 @@ export class SmtpSession implements ProtocolSession {
     this.#logTls();
     this.#mode = COMMAND;
     const refused = countTlsSession(conversation);
-    if (refused !== undefined) {
-      this.#say(refused);
-      this.#close();
-      return;
-    }
+    if (refused !== undefined) return this.#sayLast(refused);
     this.#count(true);
     this.#turnedAway = refuseCertificate(conversation);
     this.#host.setIdleTimeout(this.#settings.timeout);
@@ -267,8 +201,7 @@ export class SmtpSession implements ProtocolSession {
     // While something is being waited for it is not the client who is slow.
     if (this.#mode.kind === 'over' || (this.#waits > 0 && !this.#draining)) return;
     this.#logEnd('timeout');
-    this.#say(reply(421, '4.2', `${this.#settings.myhostname} Error: timeout exceeded`));
-    this.#close();
+    this.#sayLast(reply(421, '4.2', `${this.#settings.myhostname} Error: timeout exceeded`));
   }
 
   shutDown(): void {
@@ -365,90 +298,51 @@ export class SmtpSession implements ProtocolSession {
     if (this.#turnedAway !== undefined) return this.#refuse(this.#turnedAway);
     if (this.#settings.smtputf8Enable && !isUtf8(line)) return this.#refuse(BAD_UTF8);
     const text = line.toString(this.#settings.smtputf8Enable ? 'utf8' : 'latin1');
-    const { commandFilter } = this.#settings;
-    if (commandFilter === undefined) return this.#runText(text);
-    const filtered = findFirst(commandFilter, [[text, 'full']]);
-    if (filtered instanceof Promise) this.#wait(filtered, (answer) => this.#runFiltered(text, answer));
-    else this.#runFiltered(text, filtered);
+    const filtered = filterCommand(this.#conversation, text);
+    if (filtered instanceof Promise) this.#wait(filtered, (command) => this.#runFiltered(command));
+    else this.#runFiltered(filtered);
   }
 
-  /** `smtpd_command_filter`: another command in this one's place. */
-  #runFiltered(text: string, answer: LookupAnswer): void {
-    const shown = printable(text).slice(0, 100);
-    if (answer.kind === 'missing') return this.#runText(text);
-    if (answer.kind === 'found') {
-      const instead = printable(answer.value).slice(0, 100);
-      this.#lines.write('info', (client) => `${client}: replacing command "${shown}" with "${instead}"`);
-      return this.#runText(answer.value);
+  #runFiltered(filtered: FilteredCommand): void {
+    if (filtered.kind === 'failed') return this.#sayLast(filtered.reply);
+    const gated = gateCommand(this.#conversation, this.#counts, filtered.text);
+    switch (gated.kind) {
+      case 'run': {
+        if (!this.#keepsGroups(gated.command)) return;
+        this.#running = gated.command;
+        return this.#await(gated.command.run(this.#conversation, gated.words));
+      }
+      case 'noop':
+        this.#say(gated.reply);
+        return this.#countJunk();
+      case 'refused':
+        return this.#refuse(gated.reply);
+      case 'close':
+        return this.#sayLast(gated.reply);
+      case 'unknown':
+        return this.#refuseUnknown(gated.word);
     }
-    this.#lines.write(
-      'warn',
-      () => `warning: smtpd_command_filter: lookup error for "${shown}": ${answer.reason}`,
-    );
-    this.#say(reply(421, '3.0', `${this.#settings.myhostname} Server local data error`));
-    this.#close();
   }
 
-  #runText(text: string): void {
-    const words = splitCommandLine(text);
-    const first = words[0]?.text;
-    if (first === undefined || text.includes('\0')) return this.#refuse(BAD_SYNTAX);
-    const verb = first.toUpperCase();
-    if (this.#settings.noopCommands.has(verb)) {
-      this.#say(NOOP_OK);
-      return this.#countJunk();
-    }
-    const command = COMMANDS.get(verb);
-    this.#counts.begun(command?.verb ?? UNKNOWN);
-    if (command === undefined) return this.#runUnknown(verb, text);
-    if (this.#conversation.accessDenied && verb !== 'QUIT') return this.#refuseAccess();
-    const { settings, tls } = this.#conversation;
-    if (settings.tlsSecurityLevel === 'encrypt' && tls === undefined && command.beforeTls !== true) {
-      return this.#refuse(STARTTLS_FIRST);
-    }
-    this.#conversation.where = command.verb;
-    if (!this.#keepsGroups(command)) return;
-    this.#running = command;
-    const outcome = command.run(this.#conversation, words);
-    if (outcome instanceof Promise) this.#wait(outcome, (value) => this.#conclude(value));
-    else this.#conclude(outcome);
-  }
-
-  #runUnknown(verb: string, text: string): void {
-    this.#conversation.where = UNKNOWN;
-    // POSTFIX: a header line or an HTTP request: somebody abuses the client to talk to us.
-    const { forbiddenCommands, forbidOddCommands, isForbiddenCommand } = this.#settings;
-    const odd = (forbidOddCommands && !/^[A-Z]/.test(verb)) || isForbiddenCommand(verb);
-    if (odd || /^[!-9;-~]+:/.test(verb) || forbiddenCommands.has(verb)) {
-      const shown = printable(text).slice(0, 100);
-      this.#lines.write('warn', (client) => `warning: non-SMTP command from ${client}: ${shown}`);
-      this.#say(GOODBYE);
-      return this.#close();
-    }
-    if (this.#conversation.accessDenied) return this.#refuseAccess();
+  #refuseUnknown(word: string): void {
     const { milters } = this.#conversation;
     if (milters === undefined) return this.#refuse(NOT_RECOGNIZED);
     // POSTFIX: the word alone, as it was typed.
-    this.#wait(milters.unknown(text.trimStart().slice(0, verb.length)), (verdict) => {
+    this.#wait(milters.unknown(word), (verdict) => {
       this.#refuse(settleVerdict(this.#conversation, verdict) ?? NOT_RECOGNIZED);
     });
   }
 
-  /** RFC 2920 §3.1: who pipelines must have asked, and must wait where a group ends. False: the session is over. */
+  /** False: the session is over. */
   #keepsGroups(command: Command): boolean {
-    const conversation = this.#conversation;
-    if (conversation.improperPipelining || this.#framer.pending === 0) return true;
-    const { forbidUnauthPipelining } = this.#settings;
-    if (conversation.protocol === 'ESMTP' && command.endsGroup !== true) return true;
-    conversation.improperPipelining = true;
+    if (!breaksGroup(this.#conversation, command, this.#framer.pending)) return true;
     const shown = escaped(this.#peek(100));
     this.#lines.write(
       'info',
       (client) => `improper command pipelining after ${command.verb} from ${client}: ${shown}`,
     );
-    if (!forbidUnauthPipelining) return true;
-    this.#say(SYNCHRONIZATION);
-    this.#close();
+    if (!this.#settings.forbidUnauthPipelining) return true;
+    this.#sayLast(SYNCHRONIZATION);
     return false;
   }
 
@@ -456,11 +350,12 @@ export class SmtpSession implements ProtocolSession {
     this.#mode = COMMAND;
     if (line === undefined || line.length > this.#settings.saslResponseLimit)
       return this.#conclude(failed(SASL_TOO_LONG));
-    const outcome = continueSasl(
-      this.#conversation,
-      exchange.mechanism,
-      exchange.step.next(line.toString('latin1')),
+    this.#await(
+      continueSasl(this.#conversation, exchange.mechanism, exchange.step.next(line.toString('latin1'))),
     );
+  }
+
+  #await(outcome: Outcome | Promise<Outcome>): void {
     if (outcome instanceof Promise) this.#wait(outcome, (value) => this.#conclude(value));
     else this.#conclude(outcome);
   }
@@ -468,18 +363,11 @@ export class SmtpSession implements ProtocolSession {
   /** Replies, counts, and does what the command asks for; an erring client waits first. */
   #conclude(outcome: Outcome): void {
     if (outcome.next?.kind === 'data') return this.#openMessage(outcome);
-    const { softErrorLimit, errorSleepTime } = this.#settings;
-    const sleep = this.#conversation.ports.clock.sleep;
-    if (
-      outcome.reply === undefined ||
-      this.#errors < softErrorLimit ||
-      errorSleepTime === 0 ||
-      sleep === undefined
-    ) {
-      return this.#answer(outcome);
-    }
+    const { sleep } = this.#conversation.ports.clock;
+    const { delay } = this.#errors;
+    if (outcome.reply === undefined || delay === 0 || sleep === undefined) return this.#answer(outcome);
     this.#flush();
-    this.#wait(sleep(errorSleepTime), () => this.#answer(outcome));
+    this.#wait(sleep(delay), () => this.#answer(outcome));
   }
 
   #answer({ reply: value, ok, next }: Outcome): void {
@@ -517,13 +405,13 @@ export class SmtpSession implements ProtocolSession {
     const command = this.#running;
     this.#running = undefined;
     if (ok && command !== undefined) this.#counts.succeeded(command.verb);
-    if (!ok) this.#errors++;
+    if (!ok) this.#errors.countError();
     if (command?.junk === true) this.#countJunk();
     this.#limitErrors();
   }
 
   #countJunk(): void {
-    if (this.#junk++ > this.#settings.junkCommandLimit) this.#errors++;
+    this.#errors.countJunk();
     this.#limitErrors();
   }
 
@@ -533,24 +421,15 @@ export class SmtpSession implements ProtocolSession {
     this.#conclude(failed(value));
   }
 
-  #refuseAccess(): void {
-    const { name } =
-      this.#conversation.client instanceof Promise ? UNKNOWN_CLIENT : this.#conversation.client;
-    this.#refuse(
-      reply(503, '7.0', `Error: access denied for ${name}[${this.#conversation.peer.remoteAddress}]`),
-    );
-  }
-
   #refuseBareNewline(): void {
     const { forbidBareNewlineRejectCode, myhostname } = this.#settings;
     this.#refuse(reply(forbidBareNewlineRejectCode, '5.2', `${myhostname} Error: bare <LF> received`));
   }
 
   #limitErrors(): void {
-    if (this.#mode.kind === 'over' || this.#errors < this.#settings.hardErrorLimit) return;
+    if (this.#mode.kind === 'over' || !this.#errors.isTooMany) return;
     this.#logEnd('too many errors');
-    this.#say(reply(421, '7.0', `${this.#settings.myhostname} Error: too many errors`));
-    this.#close();
+    this.#sayLast(reply(421, '7.0', `${this.#settings.myhostname} Error: too many errors`));
   }
 
   // ---- Messages ------------------------------------------------------------------------------------------------
@@ -588,7 +467,7 @@ export class SmtpSession implements ProtocolSession {
         this.#mode = COMMAND;
         this.#wait(reading.outcome, (outcome) => {
           // POSTFIX: who gets a message through has made up for what went wrong before.
-          if (outcome.ok) this.#errors = this.#junk = 0;
+          if (outcome.ok) this.#errors.forget();
           this.#conclude(outcome);
         });
         return true;
@@ -596,28 +475,6 @@ export class SmtpSession implements ProtocolSession {
   }
 
   // ---- The client ----------------------------------------------------------------------------------------------
-
-  #nameClient(): void {
-    const { ports, peer } = this.#conversation;
-    if (!this.#settings.peernameLookup) {
-      this.#lines.named(UNKNOWN_CLIENT);
-      return;
-    }
-    const settle = ({ client, warning }: NamedClient): ClientName => {
-      this.#conversation.client = client;
-      this.#lines.named(client, warning);
-      return client;
-    };
-    this.#conversation.client = findClientName(ports.dns, peer.remoteAddress).then(settle, () =>
-      settle({ client: UNKNOWN_CLIENT }),
-    );
-  }
-
-  async #judgeClient(): Promise<Reply | undefined> {
-    await this.#conversation.client;
-    if (this.#settings.delayReject) return undefined;
-    return refusal(this.#conversation, { moment: 'connect' });
-  }
 
   /** POSTFIX: what XCLIENT may say next is decided anew, for the client that it named. */
   #beginAgain(): void {
@@ -658,7 +515,11 @@ export class SmtpSession implements ProtocolSession {
 
   #sayGoodbye(): void {
     if (this.#mode.kind === 'over') return;
-    this.#say(reply(421, '3.2', `${this.#settings.myhostname} Service shutting down`));
+    this.#sayLast(reply(421, '3.2', `${this.#settings.myhostname} Service shutting down`));
+  }
+
+  #sayLast(value: Reply): void {
+    this.#say(value);
     this.#close();
   }
 
@@ -693,7 +554,7 @@ export class SmtpSession implements ProtocolSession {
     const { sessionId } = this.#conversation;
     this.#lines.write('error', (client) => `error: session ${sessionId} from ${client}: ${text}`);
     this.#running = undefined;
-    this.#errors++;
+    this.#errors.countError();
     const inMessage = this.#mode.kind === 'message';
     this.#say(inMessage ? reply(421, '3.0', `${this.#settings.myhostname} Server local error`) : FAULT);
     if (inMessage) this.#close();
