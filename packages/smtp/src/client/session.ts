@@ -5,17 +5,22 @@
 // with `SendError` only; recipients whose fate is known by then are in `send`'s answer instead. After a `SendError`
 // with `broken`, or when `usable` is false, the session must not be used again.
 
-import { DotWriter, type TlsInfo } from '@postcote/wire';
-import { downgradeTo7Bit } from './downgrade.ts';
+import type { TlsInfo } from '@postcote/wire';
 import type { ClientSettings } from './client-settings.ts';
-import { encodeXtext, type OutboundBody, type OutboundMessage, type OutboundRecipient } from './message.ts';
-import { type Failure, refusedBy, resultOf, SendError, type SendResult, temporary } from './outcome.ts';
-import { OutgoingLines } from './outgoing-lines.ts';
-import { ReplyReader, type ServerReply, showReply } from './reply-reader.ts';
-import { filterReply } from './reply-filter.ts';
+import { Dialogue, type DialogueHost, type DialogueOptions } from './dialogue.ts';
+import type { OutboundMessage } from './message.ts';
+import { type Failure, resultOf, SendError, type SendResult, temporary } from './outcome.ts';
+import { type ServerReply, showReply } from './reply-reader.ts';
 import { type Credentials, startClientSasl } from './sasl-client.ts';
+import {
+  hasUtf8Header,
+  noUtf8,
+  parseFeatures,
+  type ServerFeatures,
+  unacceptable,
+} from './server-features.ts';
 import { mustMatch, type TlsPolicy } from './tls-policy.ts';
-import type { TransportTable } from './transport.ts';
+import { OutboundTransaction } from './transaction.ts';
 
 export interface ClientTls extends TlsInfo {
   /** The certificate's chain ends in an authority we know. */
@@ -25,60 +30,45 @@ export interface ClientTls extends TlsInfo {
 }
 
 /** What a session may ask of its connection. */
-export interface ClientHost {
-  write(bytes: string | Uint8Array): boolean;
-  /** Settles when the peer has taken what was written, or when the connection ended. */
-  drained(): Promise<void>;
+export interface ClientHost extends DialogueHost {
   /** Negotiates TLS; answers a reason when that failed. Nothing received before it survives. */
   startTls(policy: TlsPolicy): Promise<ClientTls | string>;
-  close(): void;
-  /** Milliseconds without input or output until `ClientSession.timedOut`. */
-  setTimeout(ms: number): void;
 }
 
-export interface SessionOptions {
+export interface SessionOptions extends DialogueOptions {
   readonly settings: ClientSettings;
   readonly policy: TlsPolicy;
   readonly credentials?: Credentials;
-  /** `mx.example.com[192.0.2.1]`, as log lines show it. */
-  readonly hostName: string;
   /** TLS from the first octet has been negotiated already. */
   readonly implicitTls?: ClientTls;
   /** Whether greeting us with our own name means that mail goes round in circles. */
   readonly detectLoops: boolean;
   /** The destination, for the text about loops. */
   readonly domain: string;
-  /** smtp_reply_filter */
-  readonly replyFilter?: TransportTable;
   /** Lines about TLS. */
   readonly note: (text: string) => void;
 }
 
 const GREETING = 'receiving the initial server greeting';
 
-type Phase = { readonly name: string; readonly timeout: number };
-
 export class ClientSession {
   readonly #host: ClientHost;
   readonly #options: SessionOptions;
-  readonly #reader = new ReplyReader();
-  #waiting: { resolve(reply: ServerReply): void; reject(error: SendError): void } | undefined;
-  #phase: Phase = { name: GREETING, timeout: 0 };
-  #ended: SendError | undefined;
-  #features = new Map<string, string>();
+  readonly #dialogue: Dialogue;
+  #features: ServerFeatures = new Map();
   #tls: ClientTls | undefined;
   #messages = 0;
-  #dirty = false;
 
   constructor(host: ClientHost, options: SessionOptions) {
     this.#host = host;
+    this.#dialogue = new Dialogue(host, { name: GREETING, timeout: 0 }, options);
     this.#options = options;
     this.#tls = options.implicitTls;
   }
 
   /** Whether another message may be sent on it. */
   get usable(): boolean {
-    return this.#ended === undefined && !this.#dirty && this.#reader.pending === 0;
+    return !this.#dialogue.isOver && !this.#dialogue.dirty && this.#dialogue.pending === 0;
   }
 
   get tls(): ClientTls | undefined {
@@ -90,29 +80,22 @@ export class ClientSession {
   }
 
   receive(chunk: Uint8Array): void {
-    this.#reader.push(chunk);
-    this.#serve();
+    this.#dialogue.receive(chunk);
   }
 
   ended(): void {
-    const text = `lost connection with ${this.#options.hostName} while ${this.#phase.name}`;
-    this.#fail(new SendError(temporary('4.4.2', text), { broken: true }));
+    this.#dialogue.connectionEnded();
   }
 
   timedOut(): void {
-    const text = `conversation with ${this.#options.hostName} timed out while ${this.#phase.name}`;
-    this.#fail(new SendError(temporary('4.4.2', text), { broken: true }));
-    this.#host.close();
+    this.#dialogue.timedOut();
   }
 
   /** Greeting, EHLO, STARTTLS and AUTH, as the policy and the settings ask for. */
   async begin(): Promise<void> {
     const { settings, hostName } = this.#options;
     const { timeouts } = settings;
-    const greeting = await this.#read({
-      name: GREETING,
-      timeout: timeouts.helo,
-    });
+    const greeting = await this.#dialogue.read({ name: GREETING, timeout: timeouts.helo });
     if (greeting.code >= 400 || greeting.code < 200) {
       const permanent = greeting.code >= 500 && !settings.skip5xxGreeting;
       throw new SendError({
@@ -128,13 +111,12 @@ export class ClientSession {
   }
 
   async quit(): Promise<void> {
-    if (this.#ended !== undefined) return;
+    if (this.#dialogue.isOver) return;
     const { timeouts, skipQuitResponse } = this.#options.settings;
-    this.#phase = { name: 'sending QUIT', timeout: timeouts.quit };
-    this.#host.write('QUIT\r\n');
-    if (!skipQuitResponse) await this.#read(this.#phase).catch(() => undefined);
-    this.#ended = new SendError(temporary('4.4.2', 'the session was ended'), { broken: true });
-    this.#host.close();
+    const reply = this.#dialogue.command('QUIT', { name: 'sending QUIT', timeout: timeouts.quit });
+    const answered = reply.catch(() => undefined);
+    if (!skipQuitResponse) await answered;
+    this.#dialogue.breakOff(new SendError(temporary('4.4.2', 'the session was ended'), { broken: true }));
   }
 
   // RFC 5321 §3.2, RFC 2033 §4.1.
@@ -145,15 +127,9 @@ export class ClientSession {
     const verb = protocol === 'lmtp' ? 'LHLO' : 'EHLO';
     const phase = { name: `performing the ${verb} handshake`, timeout: timeouts.helo };
     if (!neverSendEhlo || protocol === 'lmtp') {
-      const reply = await this.#command(`${verb} ${heloName}`, phase);
+      const reply = await this.#dialogue.command(`${verb} ${heloName}`, phase);
       if (reply.code < 300) {
-        for (const line of reply.lines.slice(1)) {
-          const [word = '', ...rest] = line.replace(/=/, ' ').trim().split(/\s+/);
-          const keyword = word.toUpperCase();
-          if (discardKeywords.has(keyword.toLowerCase())) continue;
-          const earlier = this.#features.get(keyword);
-          this.#features.set(keyword, [earlier ?? '', ...rest].join(' ').trim());
-        }
+        this.#features = parseFeatures(reply, discardKeywords);
         const name = (reply.lines[0] ?? '').split(/\s/, 1)[0] ?? '';
         if (detectLoops && name.toLowerCase() === settings.myhostname.toLowerCase()) {
           throw new SendError({
@@ -170,7 +146,7 @@ export class ClientSession {
         this.#refuseSession(reply);
     }
     const heloPhase = { name: 'performing the HELO handshake', timeout: timeouts.helo };
-    const reply = await this.#command(`HELO ${heloName}`, heloPhase);
+    const reply = await this.#dialogue.command(`HELO ${heloName}`, heloPhase);
     if (reply.code >= 300) this.#refuseSession(reply);
   }
 
@@ -195,7 +171,7 @@ export class ClientSession {
       throw new SendError(temporary('4.7.4', `TLS is required, but was not offered by host ${hostName}`));
     }
     const phase = { name: 'performing the STARTTLS handshake', timeout: settings.timeouts.starttls };
-    const reply = await this.#command('STARTTLS', phase);
+    const reply = await this.#dialogue.command('STARTTLS', phase);
     if (reply.code >= 300) {
       if (policy.level === 'may') return;
       const said = showReply(reply);
@@ -205,7 +181,7 @@ export class ClientSession {
       });
     }
     // What came along with the 220 was not protected: somebody may have put it there.
-    if (this.#reader.pending > 0) {
+    if (this.#dialogue.pending > 0) {
       const text = `host ${hostName} sent octets after its reply to STARTTLS`;
       throw new SendError(temporary('4.7.5', text), { broken: true });
     }
@@ -218,7 +194,7 @@ export class ClientSession {
         tlsFailed: true,
       });
     }
-    this.#reader.discard();
+    this.#dialogue.discard();
     this.#tls = secured;
     this.#checkCertificate(secured);
     await this.#hello();
@@ -260,9 +236,9 @@ export class ClientSession {
     }
     const phase = { name: 'performing the AUTH handshake', timeout: settings.timeouts.helo };
     const initial = exchange.initial === undefined ? '' : ` ${exchange.initial}`;
-    let reply = await this.#command(`AUTH ${exchange.mechanism}${initial}`, phase);
+    let reply = await this.#dialogue.command(`AUTH ${exchange.mechanism}${initial}`, phase);
     for (let step = 0; reply.code === 334 && step < 5; step++) {
-      reply = await this.#command(exchange.next(reply.lines[0] ?? '') ?? '*', phase);
+      reply = await this.#dialogue.command(exchange.next(reply.lines[0] ?? '') ?? '*', phase);
     }
     if (reply.code >= 200 && reply.code < 300) return;
     const said = showReply(reply);
@@ -278,282 +254,31 @@ export class ClientSession {
   /** Rejects only when nothing was decided for any recipient. */
   async send(message: OutboundMessage): Promise<readonly SendResult[]> {
     this.#messages++;
-    this.#dirty = true;
-    const refused = this.#unacceptable(message);
-    if (refused !== undefined) {
-      this.#dirty = false;
-      return message.recipients.map(({ index }) => resultOf(index, refused));
-    }
+    const dialogue = this.#dialogue;
+    const { settings, hostName } = this.#options;
+    const features = this.#features;
+    const refused = unacceptable(message, features, hostName);
+    if (refused !== undefined) return this.#refuseAll(message, refused);
+    dialogue.dirty = true;
     const body = await message.open();
-    if (message.smtpUtf8 && !this.#features.has('SMTPUTF8') && (await hasUtf8Header(body))) {
-      this.#dirty = false;
-      return message.recipients.map(({ index }) => resultOf(index, this.#noUtf8()));
+    if (message.smtpUtf8 && !features.has('SMTPUTF8') && (await hasUtf8Header(body))) {
+      dialogue.dirty = false;
+      return this.#refuseAll(message, noUtf8(hostName));
     }
-    const results = new Map<number, SendResult>();
+    const transaction = new OutboundTransaction({ dialogue, features, settings, hostName }, message);
+    const { results } = transaction;
     try {
-      await this.#transact(message, body, results);
+      await transaction.run(body);
     } catch (error) {
       if (!(error instanceof SendError) || results.size === 0) throw error;
       for (const { index } of message.recipients)
         if (!results.has(index)) results.set(index, resultOf(index, error.failure));
     }
-    const remoteMta = this.#options.hostName.split('[')[0] ?? '';
+    const remoteMta = hostName.split('[')[0] ?? '';
     return [...results.values()].map((result) => ({ ...result, remoteMta }));
   }
 
-  #unacceptable(message: OutboundMessage): Failure | undefined {
-    const { hostName } = this.#options;
-    const limit = Number(this.#features.get('SIZE') ?? 0);
-    // RFC 1870 §6.
-    if (limit > 0 && message.size > limit) {
-      const text = `message size ${message.size} exceeds size limit ${limit} of server ${hostName}`;
-      return { permanent: true, dsn: '5.3.4', text };
-    }
-    const named = [message.sender, ...message.recipients.map(({ address }) => address)];
-    const told = message.recipients.flatMap(({ originalRecipient }) => originalRecipient ?? []);
-    // What would end its command early is nobody's address.
-    if (named.concat(told).some((address) => /[\0-\x1f\x7f]/.test(address)))
-      return { permanent: true, dsn: '5.1.3', text: 'bad address syntax' };
-    if (!this.#features.has('SMTPUTF8') && named.some((address) => /[^\0-\x7f]/.test(address)))
-      return this.#noUtf8();
-    return undefined;
+  #refuseAll({ recipients }: OutboundMessage, failure: Failure): readonly SendResult[] {
+    return recipients.map(({ index }) => resultOf(index, failure));
   }
-
-  // RFC 6531 §3.2.
-  #noUtf8(): Failure {
-    const text = `SMTPUTF8 is required, but was not offered by host ${this.#options.hostName}`;
-    return { permanent: true, dsn: '5.6.7', text };
-  }
-
-  /** Fills `results`; throws when the message's end is not known for the recipients that are not in it. */
-  async #transact(
-    message: OutboundMessage,
-    body: OutboundBody,
-    results: Map<number, SendResult>,
-  ): Promise<void> {
-    const { timeouts } = this.#options.settings;
-    const { hostName } = this.#options;
-    const { recipients } = message;
-    const mailPhase = { name: 'sending MAIL FROM', timeout: timeouts.mail };
-    const rcptPhase = { name: 'sending RCPT TO', timeout: timeouts.rcpt };
-    const dataPhase = { name: 'sending DATA command', timeout: timeouts.dataInit };
-    // POSTFIX: a probe ends before DATA, and so cannot be pipelined.
-    const pipelined = this.#features.has('PIPELINING') && message.probe !== true;
-    const ask = (line: string, phase: Phase): Promise<ServerReply> =>
-      pipelined ? this.#read(phase) : this.#command(line, phase);
-
-    const mailLine = this.#mailLine(message);
-    if (pipelined) {
-      // RFC 2920 §3.1: MAIL, all RCPTs and DATA in one go; the replies come in their order.
-      const lines = [mailLine, ...recipients.map((recipient) => this.#rcptLine(recipient)), 'DATA', ''];
-      this.#host.write(lines.join('\r\n'));
-    }
-    const mail = await ask(mailLine, mailPhase);
-    let refusal: Failure | undefined =
-      mail.code >= 300 ? refusedBy(hostName, mail, 'MAIL FROM command') : undefined;
-    const taken: OutboundRecipient[] = [];
-    for (const recipient of recipients) {
-      if (refusal !== undefined && !pipelined) break;
-      const reply = await ask(this.#rcptLine(recipient), rcptPhase);
-      if (refusal !== undefined) continue;
-      if (reply.code < 300) {
-        taken.push(recipient);
-        if (message.probe === true) results.set(recipient.index, accepted(recipient, reply));
-      }
-      // RFC 5321 §4.5.3.1.10: a 552 to RCPT means too many recipients: the next try brings the rest.
-      else {
-        const failure = refusedBy(hostName, reply, 'RCPT TO command');
-        const tooMany = reply.code === 552 && reply.status === undefined;
-        results.set(
-          recipient.index,
-          resultOf(recipient.index, tooMany ? { ...failure, permanent: false, dsn: '4.5.3' } : failure),
-        );
-      }
-    }
-    if ((taken.length === 0 && !pipelined) || message.probe === true) {
-      await this.#reset();
-      if (refusal !== undefined) this.#refuseAll(recipients, refusal, results);
-      return;
-    }
-    const data = await ask('DATA', dataPhase);
-    if (refusal === undefined && taken.length > 0 && data.code !== 354)
-      refusal = refusedBy(hostName, data, 'DATA command');
-    if (refusal !== undefined || taken.length === 0) {
-      if (data.code === 354) {
-        // It waits for a message that we must not send: an empty one ends it, and nobody gets that.
-        await this.#command('.', { name: 'sending end of data', timeout: timeouts.dataDone });
-      }
-      await this.#reset();
-      if (refusal !== undefined) this.#refuseAll(taken.length > 0 ? taken : recipients, refusal, results);
-      return;
-    }
-    await this.#sendBody(body);
-    await this.#readEnd(taken, results);
-  }
-
-  #refuseAll(
-    recipients: readonly OutboundRecipient[],
-    refusal: Failure,
-    results: Map<number, SendResult>,
-  ): void {
-    for (const { index } of recipients) if (!results.has(index)) results.set(index, resultOf(index, refusal));
-  }
-
-  /** One reply for all in SMTP; one for each recipient, in their order, in LMTP (RFC 2033 §4.2). */
-  async #readEnd(taken: readonly OutboundRecipient[], results: Map<number, SendResult>): Promise<void> {
-    const { settings, hostName } = this.#options;
-    const phase = {
-      name: 'sending end of data -- message may be sent more than once',
-      timeout: settings.timeouts.dataDone,
-    };
-    const dsnPassedOn = this.#features.has('DSN');
-    const settle = ({ index }: OutboundRecipient, reply: ServerReply): void => {
-      const said = showReply(reply);
-      results.set(
-        index,
-        reply.code < 300
-          ? { index, status: 'sent', dsn: reply.status ?? '2.0.0', text: said, diagnostic: said, dsnPassedOn }
-          : resultOf(index, refusedBy(hostName, reply, 'end of DATA command')),
-      );
-    };
-    if (settings.protocol === 'lmtp') {
-      for (const recipient of taken) settle(recipient, await this.#read(phase));
-    } else {
-      const reply = await this.#read(phase);
-      for (const recipient of taken) settle(recipient, reply);
-    }
-    this.#dirty = false;
-  }
-
-  async #sendBody(body: OutboundBody): Promise<void> {
-    const { timeouts, lineLengthLimit } = this.#options.settings;
-    this.#phase = { name: 'sending message body', timeout: timeouts.dataXfer };
-    this.#host.setTimeout(timeouts.dataXfer);
-    const lines = new OutgoingLines(lineLengthLimit);
-    const dots = new DotWriter();
-    const downgrade = this.#features.has('8BITMIME') ? undefined : downgradeTo7Bit();
-    const write = async (chunk: Buffer): Promise<void> => {
-      if (chunk.length > 0 && !this.#host.write(dots.push(chunk))) await this.#host.drained();
-      if (this.#ended !== undefined) throw this.#ended;
-    };
-    try {
-      for await (const chunk of body.chunks())
-        await write(lines.push(downgrade === undefined ? chunk : downgrade.push(chunk)));
-      if (downgrade !== undefined) await write(lines.push(downgrade.end()));
-      await write(lines.end());
-    } catch (error) {
-      // Half a message must not look whole: the connection ends before the dot.
-      this.#host.close();
-      if (error instanceof SendError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      const failed = new SendError(temporary('4.3.0', `the message cannot be read: ${reason}`), {
-        broken: true,
-      });
-      this.#fail(failed);
-      throw failed;
-    }
-    this.#host.write(dots.end());
-  }
-
-  async #reset(): Promise<void> {
-    try {
-      const { rset } = this.#options.settings.timeouts;
-      const reply = await this.#command('RSET', { name: 'sending RSET', timeout: rset });
-      this.#dirty = reply.code >= 300;
-    } catch {
-      // Nobody's mail depends on it: the session is just not used again.
-    }
-  }
-
-  #mailLine(message: OutboundMessage): string {
-    const features = this.#features;
-    const words = [`MAIL FROM:<${message.sender}>`];
-    if (features.has('SIZE')) words.push(`SIZE=${message.size}`);
-    if (features.has('8BITMIME') && message.bodyType !== undefined) words.push(`BODY=${message.bodyType}`);
-    if (message.smtpUtf8 && features.has('SMTPUTF8')) words.push('SMTPUTF8');
-    if (features.has('DSN')) {
-      if (message.ret !== undefined) words.push(`RET=${message.ret}`);
-      if (message.envelopeId !== undefined) words.push(`ENVID=${encodeXtext(message.envelopeId)}`);
-    }
-    return words.join(' ');
-  }
-
-  // RFC 3461 §4.1, §4.2.
-  #rcptLine(recipient: OutboundRecipient): string {
-    const words = [`RCPT TO:<${recipient.address}>`];
-    if (this.#features.has('DSN')) {
-      if (recipient.notify !== undefined) words.push(`NOTIFY=${recipient.notify.join(',')}`);
-      if (recipient.originalRecipient !== undefined) words.push(`ORCPT=${recipient.originalRecipient}`);
-    }
-    return words.join(' ');
-  }
-
-  #command(line: string, phase: Phase): Promise<ServerReply> {
-    this.#host.write(`${line}\r\n`);
-    return this.#read(phase);
-  }
-
-  /** The next reply. A 421 ends the session whatever it answers (RFC 5321 §3.8). */
-  async #read(phase: Phase): Promise<ServerReply> {
-    const { replyFilter } = this.#options;
-    const reply = await this.#readPlain(phase);
-    return replyFilter === undefined ? reply : await filterReply(reply, replyFilter);
-  }
-
-  #readPlain(phase: Phase): Promise<ServerReply> {
-    this.#phase = phase;
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    this.#host.setTimeout(phase.timeout);
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#serve();
-    });
-  }
-
-  #serve(): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined) return;
-    const read = this.#reader.next();
-    if (read === undefined) return;
-    this.#waiting = undefined;
-    if (read.kind === 'reply') {
-      if (read.reply.code === 421) this.#dirty = true;
-      waiting.resolve(read.reply);
-      return;
-    }
-    const text = `host ${this.#options.hostName} gave a malformed reply while ${this.#phase.name}: ${read.text}`;
-    const error = new SendError(temporary('4.5.0', text), { broken: true });
-    this.#ended ??= error;
-    this.#host.close();
-    waiting.reject(error);
-  }
-
-  #fail(error: SendError): void {
-    this.#ended ??= error;
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.reject(this.#ended);
-  }
-}
-
-/** Octets of a header that are looked at. */
-const MAX_HEADER = 1024 * 1024;
-
-async function hasUtf8Header(body: OutboundBody): Promise<boolean> {
-  let seen = 0;
-  let tail = '';
-  for await (const chunk of body.chunks()) {
-    const text = tail + chunk.toString('latin1');
-    const end = text.indexOf('\r\n\r\n');
-    if (/[\x80-\xff]/.test(end === -1 ? text : text.slice(0, end))) return true;
-    seen += chunk.length;
-    if (end !== -1 || seen > MAX_HEADER) return false;
-    tail = text.slice(-3);
-  }
-  return false;
-}
-
-/** A recipient that would be taken. */
-function accepted({ index }: OutboundRecipient, reply: ServerReply): SendResult {
-  return { index, status: 'sent', dsn: reply.status ?? '2.1.5', text: showReply(reply) };
 }
