@@ -1,35 +1,25 @@
 // The front as a whole: queue, DNS, address tables, listeners; how it starts, reads its settings again, and stops.
 
 import { lstatSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import { type Addresses, formatMailbox, parseMailbox } from '@postcote/aliases';
-import type { MatchList, PostfixSettings } from '@postcote/config';
-import { MECHANISMS, startSasl } from '@postcote/auth';
+import { formatMailbox, parseMailbox } from '@postcote/aliases';
+import { startSasl } from '@postcote/auth';
 import { PasswdDirectory, askLogin } from '@postcote/auth/edge';
-import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
-import { DEFAULT_LOGIN_SETTINGS as DEFAULT_IMAP_LOGIN_SETTINGS } from '@postcote/imap';
-import { DEFAULT_LOGIN_SETTINGS as DEFAULT_POP_LOGIN_SETTINGS } from '@postcote/pop3';
-import { QueueError } from '@postcote/queue';
+import type { MatchList } from '@postcote/config';
 import { type Queue, openQueue } from '@postcote/queue/edge';
 import {
-  AcceptError,
   ClientLimits,
   type EnvelopeMailbox,
-  type RecipientVerdict,
   type MessageQueue,
-  SUPPORTED_RESTRICTIONS,
+  type RecipientVerdict,
   type ScreenSettings,
   type SmtpSettings,
 } from '@postcote/smtp';
 import {
   MailSender,
-  PolicyServer,
-  type PolicyServerOptions,
   Screen,
   type ScreenOptions,
-  type SendService,
   SmtpListenerServer,
   openDns,
   openSecureDns,
@@ -39,22 +29,18 @@ import { DeliveryClient } from '../delivery/client.ts';
 import type { SupervisorToFront } from '../ipc.ts';
 import { ControlServer } from '../control/server.ts';
 import { Pickup, type PickupSettings } from '../pickup/pickup.ts';
-import { type Routing, openAddressBook, routeAgain, rowOf, whereTo } from './address-book.ts';
+import { routeAgain, whereTo } from './address-book.ts';
 import { CleanupEntrance, type Entrance } from './cleanup-entrance.ts';
-import { type EntrancePolicy, entrancePolicyOf } from './cleanup-settings.ts';
+import type { EntrancePolicy } from './cleanup-settings.ts';
 import { FrontDeliverer } from './deliverer.ts';
-import type { LocalRouting } from './local-deliverer.ts';
-import { MailboxTransports } from './mailbox-transports.ts';
 import { FastFlush } from './fast-flush.ts';
-import { type FilterSettings, filterSettingsOf } from './filters/filter-settings.ts';
 import { FilterStages } from './filters/stages.ts';
-import { type MessageRouting, overridingRoute, resolveEntered } from './filter-route.ts';
-import { MailboxLoginListeners, type MailboxLoginSettings } from './mailbox-login.ts';
+import { overridingRoute, resolveEntered } from './filter-route.ts';
+import { type FrontSettings, listenerKey, mechanismsOf, readFrontSettings } from './front-settings.ts';
+import { MailboxLoginListeners } from './mailbox-login.ts';
+import { queueEntrance } from './queue-entrance.ts';
 import { queueSettingsOf } from './queue-settings.ts';
-import { readSendServices, transportRulesOf } from './send-services.ts';
 import { openScreenCache } from './screen-cache.ts';
-import { screenSettingsOf } from './screen-settings.ts';
-import { smtpSettingsOf } from './smtp-settings.ts';
 import { ExchangeableTls } from './tls.ts';
 import { openVerification } from './verify/open-verification.ts';
 import { isVerifySender } from './verify/verify-sender.ts';
@@ -66,35 +52,13 @@ const DRAIN = 7_000;
 /** Milliseconds for clients at their workers to take the goodbye. */
 const GOODBYE = 3_000;
 
-interface Settled {
-  readonly configuration: LoadedConfiguration;
-  readonly addresses: Addresses;
-  readonly routing: MessageRouting;
-  /** How probes of addresses go. */
-  readonly verifyRouting: Routing;
-  readonly local: LocalRouting;
-  /** Transports of master.cf that run with other rights than ours, by name. */
-  readonly programs: ReadonlyMap<string, 'pipe' | 'virtual'>;
-  readonly services: ReadonlyMap<string, SendService>;
-  readonly own: ReadonlySet<string>;
-  readonly smtp: ReadonlyMap<string, SmtpSettings>;
-  /** What is done to mail on its way in, by listener. */
-  readonly entrances: ReadonlyMap<string, EntrancePolicy>;
-  readonly pickup: EntrancePolicy;
-  /** `non_smtpd_milters`. */
-  readonly localFilters: FilterSettings | undefined;
-  /** By listener, where postscreen stands in front. */
-  readonly screens: ReadonlyMap<string, ScreenSettings>;
-  readonly mailbox: MailboxLoginSettings;
-}
-
 /** Whether a recipient exists is asked several times a message; the supervisor looks anew at delivery. */
 const ACCOUNTS_TRUSTED_FOR = 1000;
 
 export class Front {
   readonly #start: Start;
   readonly #log: Log;
-  #settled: Settled;
+  #settled: FrontSettings;
   #smtpTls: ExchangeableTls | undefined;
   #mailboxTls: ExchangeableTls | undefined;
   readonly #passwd: PasswdDirectory;
@@ -119,7 +83,7 @@ export class Front {
     this.#start = start;
     this.#log = log;
     this.#passwd = new PasswdDirectory({ trustForMs: ACCOUNTS_TRUSTED_FOR });
-    this.#settled = this.#settle(start.secretTables);
+    this.#settled = this.#readSettings(start.secretTables);
     if (start.smtpTls !== undefined) this.#smtpTls = new ExchangeableTls(start.smtpTls);
     if (start.mailboxTls !== undefined) this.#mailboxTls = new ExchangeableTls(start.mailboxTls);
     this.#delivery = new DeliveryClient(start.deliverSocket);
@@ -134,7 +98,7 @@ export class Front {
   /** Takes changed settings and certificates for new sessions; what cannot be used leaves the old in force. */
   reload(message: Extract<SupervisorToFront, { type: 'reload' }>): void {
     try {
-      const settled = this.#settle(message.secretTables);
+      const settled = this.#readSettings(message.secretTables);
       this.#settled.configuration.tableFiles.stop();
       this.#settled = settled;
       settled.configuration.tableFiles.start();
@@ -171,106 +135,15 @@ export class Front {
     return current;
   }
 
-  /** Reads the configuration as it is now. */
-  #settle(secretTables: Start['secretTables']): Settled {
-    const given = new Map(secretTables);
-    const { postfixDirectory, dovecotConf } = this.#start.paths;
-    const configuration = loadConfiguration({
-      postfixDirectory,
-      dovecotConf,
-      supportedRestrictions: SUPPORTED_RESTRICTIONS,
-      log: this.#log,
-      given,
-      account: (database, name) => this.#account(database, name),
-    });
-    const { postfix, tables, dovecot } = configuration;
-    const own = new Set(
-      Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
-    );
-    const transports = new MailboxTransports(postfix, tables);
-    const addresses = openAddressBook(postfix, tables, {
-      transports,
-      hasLocalUser: (name) => this.#hasUser(name),
-      isOwnAddress: (address) => own.has(address),
-    });
-    const isOwnAddress = (address: string): boolean => own.has(address);
-    const policyServers = new Map<string, PolicyServer>();
-    const policyServer = (options: PolicyServerOptions): PolicyServer => {
-      const key = JSON.stringify(options);
-      const server = policyServers.get(key) ?? new PolicyServer(options);
-      policyServers.set(key, server);
-      return server;
-    };
-    const smtp = new Map(
-      configuration.listeners.map((listener) => [
-        listenerKey(listener.service, listener.address, listener.port),
-        smtpSettingsOf(listener, {
-          tables,
-          policyServer,
-          isOwnAddress: (address) => own.has(address),
-        }),
-      ]),
-    );
-    const entrances = new Map(
-      configuration.listeners.map((listener) => [
-        listenerKey(listener.service, listener.address, listener.port),
-        entrancePolicyOf(configuration, listener.settings, { isOwnAddress }),
-      ]),
-    );
-    for (const address of postfix.list('proxy_interfaces')) own.add(address.replace(/^\[|\]$/g, ''));
-    const routing: MessageRouting = {
-      addresses,
-      rules: transportRulesOf(configuration),
-      localTransport: localTransport(postfix),
-      myhostname: postfix.string('myhostname'),
-      filter: {
-        defaultNexthop: postfix.string('default_filter_nexthop'),
-        myhostname: postfix.string('myhostname'),
-      },
-    };
-    return {
-      configuration,
-      addresses,
-      routing,
-      local: {
-        addresses,
-        myhostname: postfix.string('myhostname'),
-        recipientDelimiter: postfix.string('recipient_delimiter'),
-        ownerRequestSpecial: postfix.bool('owner_request_special'),
-        prependsWhenForwarding: postfix.list('prepend_delivered_header').includes('forward'),
-        mailboxTransport: (user) => transports.mailbox(user),
-        rowOf: (destination, sender) => rowOf(routing, destination, sender),
-      },
-      verifyRouting: {
-        addresses,
-        rules: transportRulesOf(configuration, 'address_verify_'),
-        localTransport: localTransport(postfix, 'address_verify_local_transport'),
-        myhostname: postfix.string('myhostname'),
-      },
-      programs: programsOf(configuration),
-      services: readSendServices(configuration, given, {
-        isOwnAddress: (address) => own.has(address),
-        log: this.#log,
-      }),
-      own,
-      smtp,
-      entrances,
-      localFilters: localFiltersOf(configuration),
-      pickup: entrancePolicyOf(configuration, pickupSettingsOf(configuration), { isOwnAddress }),
-      screens: screensOf(configuration),
-      mailbox: mailboxSettingsOf(dovecot),
-    };
+  #readSettings(secretTables: Start['secretTables']): FrontSettings {
+    const { paths } = this.#start;
+    return readFrontSettings({ paths, secretTables, hasUser: (name) => this.#hasUser(name) }, this.#log);
   }
 
   async #hasUser(name: string): Promise<boolean> {
     const { userNames } = this.#start;
     if (userNames !== undefined) return userNames.includes(name);
     return (await this.#passwd.lookup(name)) !== undefined;
-  }
-
-  /** A line for `unix:passwd.byname`, whose presence is all that anybody looks at. */
-  async #account(database: 'passwd' | 'group', name: string): Promise<string | undefined> {
-    return database === 'passwd' && (await this.#hasUser(name)) ? name : undefined;
   }
 
   async #open(): Promise<void> {
@@ -457,98 +330,8 @@ export class Front {
   }
 }
 
-/** POSTFIX: local mail goes where local_transport says, and from local(8) on where mailbox_transport says. */
-function localTransport(
-  postfix: LoadedConfiguration['postfix'],
-  parameter: 'local_transport' | 'address_verify_local_transport' = 'local_transport',
-): string {
-  const local = postfix.string(parameter);
-  return /^local(:|$)/.test(local) ? '' : local;
-}
-
-/** Without a master.cf there is the one that every installation has. */
-function programsOf({ master }: LoadedConfiguration): Map<string, 'pipe' | 'virtual'> {
-  const programs = new Map<string, 'pipe' | 'virtual'>([['virtual', 'virtual']]);
-  for (const { name, type, command } of master?.services ?? []) {
-    if (type !== 'unix') continue;
-    if (command === 'pipe' || command === 'virtual') programs.set(name, command);
-    else programs.delete(name);
-  }
-  return programs;
-}
-
 /** Tests point the server at a DNS of their own. */
 function dnsServers(): { readonly servers?: readonly string[] } {
   const list = process.env['POSTCOTE_DNS_SERVERS'];
   return list === undefined || list === '' ? {} : { servers: list.split(/[\s,]+/) };
-}
-
-const listenerKey = (service: string, address: string, port: number): string =>
-  `${service} ${address} ${port}`;
-
-/** `non_smtpd_milters` as the row of cleanup has it; the row of pickup may switch it off. */
-function localFiltersOf(configuration: LoadedConfiguration): FilterSettings | undefined {
-  const { postfix, master, tables } = configuration;
-  if (pickupSettingsOf(configuration).list('receive_override_options').includes('no_milters'))
-    return undefined;
-  const row = master?.services.find(({ command }) => command === 'cleanup');
-  const settings = row === undefined ? postfix : postfix.withOverrides(row.overrides, row.name);
-  return filterSettingsOf(settings, 'non_smtpd_milters', tables);
-}
-
-function screensOf({ listeners, tables }: LoadedConfiguration): ReadonlyMap<string, ScreenSettings> {
-  const screens = new Map<string, ScreenSettings>();
-  for (const { service, address, port, screen } of listeners)
-    if (screen !== undefined)
-      screens.set(listenerKey(service, address, port), screenSettingsOf(screen, tables));
-  return screens;
-}
-
-/** The row of master.cf that takes mail from this machine's programs. */
-function pickupSettingsOf({ postfix, master }: LoadedConfiguration): PostfixSettings {
-  const row = master?.services.find(({ command }) => command === 'pickup');
-  return row === undefined ? postfix : postfix.withOverrides(row.overrides, row.name);
-}
-
-/** The queue as what comes in sees it: its errors in the port's words. */
-function queueEntrance(queue: Queue): Entrance {
-  const translate = (error: unknown): never => {
-    if (error instanceof QueueError) throw new AcceptError(error.code, error.message, { cause: error });
-    throw error;
-  };
-  return {
-    async begin(envelope) {
-      const writer = await queue.begin(envelope).catch(translate);
-      return {
-        queueId: writer.queueId,
-        write: (chunk) => writer.write(chunk),
-        amend: (changed) => writer.amend(changed),
-        commit: () => writer.commit().catch(translate),
-        abort: () => writer.abort(),
-      };
-    },
-  };
-}
-
-function mailboxSettingsOf(dovecot: LoadedConfiguration['dovecot']): MailboxLoginSettings {
-  const common = {
-    greeting: dovecot.loginGreeting,
-    disablePlaintextAuth: dovecot.auth.disablePlaintext || dovecot.ssl === 'required',
-  };
-  return {
-    mechanisms: mechanismsOf(dovecot),
-    imap: {
-      ...DEFAULT_IMAP_LOGIN_SETTINGS,
-      ...common,
-      capability: dovecot.imap.capability,
-      idSend: dovecot.imap.idSend,
-      idLog: dovecot.imap.idLog,
-    },
-    pop3: { ...DEFAULT_POP_LOGIN_SETTINGS, ...common },
-  };
-}
-
-/** Those of dovecot.conf that there are; without a dovecot.conf all. */
-function mechanismsOf(dovecot: LoadedConfiguration['dovecot']): readonly string[] {
-  return dovecot.isPresent ? MECHANISMS.filter((name) => dovecot.auth.mechanisms.includes(name)) : MECHANISMS;
 }
