@@ -4,6 +4,7 @@ export { type HostsFile, openHostsFile } from './hosts-file.ts';
 export { type ListenerOptions, SmtpListenerServer } from './listener.ts';
 export { PolicyServer, type PolicyServerOptions, parsePolicyServer } from './policy-client.ts';
 export { makeClientContext } from './client-connection.ts';
-export { MailSender, type SendRequest, type SendService, type SentRecipient } from './mail-sender.ts';
+export { MailSender, type SendRequest, type SentRecipient } from './mail-sender.ts';
+export type { SendService } from './send-service.ts';
 export { type Passed, Screen, type ScreenCache, type ScreenOptions } from './screen.ts';
 export { openSecureDns } from './secure-dns.ts';
