@@ -127,11 +127,18 @@ const ENVELOPE = ['MAIL FROM:<bob@sender.example>', 'RCPT TO:<alice@example.com>
 describe('SmtpListenerServer', () => {
   it('takes a message over TCP and greets at once', async () => {
     const { server, world } = await start();
-    const started = performance.now();
+    // smtp-server's own connections wait a tenth of a second; on a busy machine one of ours may, too, but not all.
+    let fastest = Infinity;
+    for (let attempt = 0; attempt < 10 && fastest >= 90; attempt++) {
+      const started = performance.now();
+      const client = plain(server.port);
+      await client.until(/^220 /);
+      fastest = Math.min(fastest, performance.now() - started);
+      client.socket.destroy();
+    }
+    expect(fastest).toBeLessThan(90);
     const client = plain(server.port);
     await client.until(/^220 /);
-    // smtp-server's own connections wait a tenth of a second.
-    expect(performance.now() - started).toBeLessThan(90);
     client.say('EHLO x');
     await client.until(/250 CHUNKING/);
     client.say(...ENVELOPE);
