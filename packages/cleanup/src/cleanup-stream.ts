@@ -113,7 +113,7 @@ export class CleanupStream {
       : { settings, warn: (text) => this.#warn(text) };
   }
 
-  /** Settles when the octets were taken; the chunk belongs to the caller again then, or at once when undefined. */
+  /** Settles when the octets were taken. The chunk belongs to the caller again at once. */
   write(chunk: Buffer, emit: Emit): Promise<void> | undefined {
     if (this.#running !== undefined) {
       this.#backlog.push(Buffer.from(chunk));
@@ -123,7 +123,8 @@ export class CleanupStream {
       this.#emitPassing(chunk, emit);
       return undefined;
     }
-    const wait = runSteps(this.#take(chunk, emit));
+    // Tables may have to be asked meanwhile.
+    const wait = runSteps(this.#take(Buffer.from(chunk), emit));
     if (wait === undefined) return undefined;
     this.#running = wait.then(() => this.#catchUp(emit));
     return this.#running;

@@ -39,6 +39,18 @@ describe('CRLF form', () => {
     );
   });
 
+  it('of long messages, with anything at the seams of the stretches that are taken at once', () => {
+    for (const seam of ['\r\n', '\r\r\n', '\n', '\r', 'a\r\r\r\n\n', '\r\na'])
+      for (let shift = 0; shift < seam.length + 2; shift++) {
+        const text = `${'x'.repeat(32 * 1024 - shift)}${seam}${'y'.repeat(40_000)}\r\n`;
+        const encoder = new LfEncoder();
+        const target = Buffer.alloc(text.length + 1);
+        const length = encoder.pushInto(Buffer.from(text), target);
+        expect(target.toString('latin1', 0, length)).toBe(text.replace(/(?<!\r)\r\n/g, '\n'));
+        expect(encoder.crlfSize).toBe(crlf(Buffer.from(text)).length);
+      }
+  });
+
   it('is stored without its CRs', () => {
     const encoder = new LfEncoder();
     expect(encoder.push(Buffer.from('a\r\nb\r\n')).toString()).toBe('a\nb\n');

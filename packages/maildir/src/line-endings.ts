@@ -79,7 +79,11 @@ function mixedToCrlf(bytes: Buffer, previous: number, allocate: (length: number)
   return out;
 }
 
-const BARE_LF = /(?:^|[^\r])\n/;
+function countLf(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count++;
+  return count;
+}
 
 /** Turns CRLF into LF over any chunking. */
 export class LfEncoder {
@@ -92,29 +96,47 @@ export class LfEncoder {
   #last = 0;
 
   push(chunk: Uint8Array): Buffer {
-    return this.#pushPlain(chunk) ?? this.#pushAny(chunk);
+    const target = Buffer.allocUnsafe(chunk.length + 1);
+    return target.subarray(0, this.pushInto(chunk, target));
+  }
+
+  /** Into the caller's memory, which has room for one octet more than the chunk has. Answers how many came out. */
+  pushInto(chunk: Uint8Array, target: Buffer): number {
+    const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let at = 0;
+    for (let from = 0; from < octets.length;) {
+      let end = Math.min(octets.length, from + STRETCH);
+      // A CR at its end waits for what follows; where the state is unusual, one octet gets out of it or goes deeper.
+      if (end - from > 1 && octets[end - 1] === CR) end--;
+      if (this.#heldCr || this.#last === CR) end = from + 1;
+      const written = this.#plainInto(octets, { from, end }, { target, at });
+      at += written ?? this.#anyInto(octets.subarray(from, end), target, at);
+      from = end;
+    }
+    return at;
   }
 
   /**
-   * The common case, CRLF and no other CR or LF; undefined where it is not. Octet by octet takes long in a process
-   * that is just starting, whose code nothing has compiled yet.
+   * The common case: no CR but before LF; undefined where it is not. Replacing in strings is several times as fast as
+   * octet by octet, above all in a process that is just starting, whose code nothing has compiled yet.
    */
-  #pushPlain(chunk: Uint8Array): Buffer | undefined {
-    const { length } = chunk;
-    if (this.#heldCr || this.#last === CR || length === 0 || length > STRETCH) return undefined;
-    const text = Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1');
-    if (BARE_LF.test(text)) return undefined;
-    const plain = text.replace(/\r\n/g, '\n');
+  #plainInto(
+    octets: Buffer,
+    { from, end }: { readonly from: number; readonly end: number },
+    { target, at }: { readonly target: Buffer; readonly at: number },
+  ): number | undefined {
+    if (this.#heldCr || this.#last === CR) return undefined;
+    const plain = octets.toString('latin1', from, end).replaceAll('\r\n', '\n');
     if (plain.includes('\r')) return undefined;
+    target.write(plain, at, 'latin1');
     this.#last = plain.charCodeAt(plain.length - 1);
     this.size += plain.length;
-    this.crlfSize += length;
-    return Buffer.from(plain, 'latin1');
+    this.crlfSize += plain.length + countLf(plain);
+    return plain.length;
   }
 
-  #pushAny(chunk: Uint8Array): Buffer {
-    const out = Buffer.allocUnsafe(chunk.length + 1);
-    let at = 0;
+  #anyInto(chunk: Buffer, out: Buffer, start: number): number {
+    let at = start;
     let held = this.#heldCr;
     let last = this.#last;
     let bare = 0;
@@ -137,9 +159,9 @@ export class LfEncoder {
     }
     this.#heldCr = held;
     this.#last = last;
-    this.size += at;
-    this.crlfSize += at + bare;
-    return out.subarray(0, at);
+    this.size += at - start;
+    this.crlfSize += at - start + bare;
+    return at - start;
   }
 
   end(): Buffer {

@@ -55,6 +55,8 @@ export type MessageBody =
       readonly path: string;
       /** A fresh reading from the first octet on. */
       stream(): AsyncIterable<Uint8Array>;
+      /** The same from memory that is used again: each piece is good until the next is asked for. */
+      lend?(): AsyncIterable<Uint8Array>;
     };
 
 /** One message on its way to one destination. */

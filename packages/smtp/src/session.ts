@@ -164,6 +164,8 @@ export class SmtpSession implements ProtocolSession {
     if (this.#waits === 0 && this.#deadline?.isOver(chunk.length, kind) === true) return this.timedOut();
     this.#framer.push(chunk);
     if (this.#waits === 0) this.#pump();
+    // The memory is the host's again.
+    this.#framer.keep();
     this.#throttle();
   }
 

@@ -27,6 +27,11 @@ export class FrameReader {
     this.#limit = limit;
   }
 
+  /** Octets that belong to no whole frame yet, or were not taken. */
+  get pending(): number {
+    return this.#buffer.length;
+  }
+
   push(chunk: Uint8Array): void {
     this.#buffer = this.#buffer.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#buffer, chunk]);
   }

@@ -19,6 +19,8 @@ export class LineFramer {
   /** Where the search for LF goes on, so that a line arriving byte by byte is scanned once. */
   #scanned = 0;
   #dropped = 0;
+  /** The buffer is nobody else's. */
+  #owned = true;
 
   /** `maxLength`: octets a line may have without its terminator. */
   constructor(options: { readonly maxLength: number }) {
@@ -31,12 +33,23 @@ export class LineFramer {
       this.#buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       this.#start = 0;
       this.#scanned = 0;
+      this.#owned = false;
       return;
     }
     const rest = this.#buffer.subarray(this.#start);
     this.#scanned -= this.#start;
     this.#buffer = Buffer.concat([rest, chunk]);
     this.#start = 0;
+    this.#owned = true;
+  }
+
+  /** Needs the memory of what was pushed no longer: what is left of it is copied. */
+  keep(): void {
+    if (this.#owned) return;
+    this.#scanned = Math.max(0, this.#scanned - this.#start);
+    this.#buffer = this.pending === 0 ? EMPTY : Buffer.from(this.#buffer.subarray(this.#start));
+    this.#start = 0;
+    this.#owned = true;
   }
 
   /** Octets received and not yet taken. */
@@ -84,6 +97,7 @@ export class LineFramer {
   /** Forgets everything (RFC 3207 §4.2: what came before TLS counts for nothing after it). */
   discard(): void {
     this.#buffer = EMPTY;
+    this.#owned = true;
     this.#start = 0;
     this.#scanned = 0;
     this.#dropped = 0;
@@ -95,6 +109,7 @@ export class LineFramer {
     if (excess <= 0) return;
     this.#dropped += excess;
     this.#buffer = Buffer.from(this.#buffer.subarray(this.#start + excess));
+    this.#owned = true;
     this.#start = 0;
     this.#scanned = this.#buffer.length;
   }

@@ -105,10 +105,11 @@ export async function runStream(
   const octets = Buffer.from(input, 'latin1');
   const step = how.step ?? octets.length;
   for (let at = 0; at < octets.length; at += step) {
-    // A chunk is the writer's again once `write` is done with it.
+    // A chunk is the writer's again when `write` has returned.
     const chunk = Buffer.from(octets.subarray(at, at + step));
-    await stream.write(chunk, emit);
+    const taken = stream.write(chunk, emit);
     chunk.fill(0);
+    await taken;
   }
   const verdict = await stream.finish(emit);
   return { text: Buffer.concat(pieces).toString('latin1'), verdict, log };

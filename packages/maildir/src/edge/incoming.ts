@@ -9,6 +9,10 @@ import { errorCode } from './errors.ts';
 
 /** Up to this many octets wait in memory. */
 const MEMORY_OCTETS = 256 * 1024;
+/** A piece this large of a message that has its file already goes there at once, through memory shared by all. */
+const LARGE_PIECE = 16 * 1024;
+const MAX_PIECE = 64 * 1024;
+let scratch: Buffer | undefined;
 
 export class IncomingMessage {
   readonly #directory: string;
@@ -39,6 +43,12 @@ export class IncomingMessage {
   }
 
   write(chunk: Uint8Array): void {
+    if (this.#fd !== undefined && chunk.length >= LARGE_PIECE) {
+      this.#spill();
+      for (let at = 0; at < chunk.length; at += MAX_PIECE)
+        this.#pass(this.#fd, chunk.subarray(at, at + MAX_PIECE));
+      return;
+    }
     this.#take(this.#encoder.push(chunk));
     if (this.#waiting > MEMORY_OCTETS) this.#spill();
   }
@@ -88,6 +98,11 @@ export class IncomingMessage {
     if (bytes.length === 0) return;
     this.#chunks.push(bytes);
     this.#waiting += bytes.length;
+  }
+
+  #pass(fd: number, piece: Uint8Array): void {
+    scratch ??= Buffer.allocUnsafeSlow(MAX_PIECE + 1);
+    writeAll(fd, scratch.subarray(0, this.#encoder.pushInto(piece, scratch)));
   }
 
   #spill(): void {

@@ -32,6 +32,7 @@ export type DeliveryOutcome =
       readonly passing?: true;
     };
 
+/** Pieces in order: each need be good only until the next is asked for. */
 export type MessageBody = Buffer | AsyncIterable<Buffer>;
 
 /** A connection without work is closed after this long, so that the worker can leave. */
@@ -146,8 +147,8 @@ class Channel {
     this.#socket.write(formatFrame(header));
     for await (const chunk of body) {
       if (this.over) return;
-      this.#socket.write(chunk);
-      await this.#drained();
+      // Until it is out: the memory is used again. Settles as well when the socket breaks.
+      await new Promise<void>((resolve) => this.#socket.write(chunk, () => resolve()));
     }
   }
 

@@ -36,6 +36,8 @@ interface Incoming {
   readonly header: DeliveryHeader;
   left: number;
   readonly writer: Promise<DeliveryWriter>;
+  /** The writer, once it is there. */
+  opened: DeliveryWriter | undefined;
   /** Settles when everything so far is written; failing writes are kept for the end. */
   written: Promise<void>;
   /** Octets handed to the writer and not yet taken. */
@@ -67,6 +69,7 @@ export class DeliveryReceiver {
     return this.#current === undefined && this.#committing === 0;
   }
 
+  /** The chunk is the caller's again when it returns. */
   receive(chunk: Buffer): void {
     let rest = chunk;
     while (rest.length > 0 && !this.#broken) {
@@ -83,7 +86,8 @@ export class DeliveryReceiver {
   }
 
   #readHeader(chunk: Buffer): Buffer {
-    this.#frames.push(chunk);
+    const part = this.#frames.pending === 0 ? firstFrame(chunk) : chunk;
+    this.#frames.push(part);
     let header: DeliveryHeader | undefined;
     try {
       const frame = this.#frames.next();
@@ -99,9 +103,21 @@ export class DeliveryReceiver {
     }
     const writer = this.#ports.begin(header);
     // Heard when the message ends; unheard in between it would end the process.
-    writer.catch(() => {});
-    this.#current = { header, left: header.size, writer, written: Promise.resolve(), waiting: 0 };
-    const rest = this.#frames.takeRest();
+    const message: Incoming = {
+      header,
+      left: header.size,
+      writer,
+      opened: undefined,
+      written: Promise.resolve(),
+      waiting: 0,
+    };
+    writer.then(
+      (opened) => (message.opened = opened),
+      () => {},
+    );
+    this.#current = message;
+    const beyond = this.#frames.takeRest();
+    const rest = part === chunk ? beyond : chunk.subarray(part.length);
     if (header.size === 0) this.#finish(this.#current);
     return rest;
   }
@@ -115,15 +131,35 @@ export class DeliveryReceiver {
   }
 
   #feed(message: Incoming, bytes: Buffer): void {
-    message.waiting += bytes.length;
+    const { opened, written } = message;
+    if (opened !== undefined && message.waiting === 0) {
+      const writing = opened.write(bytes);
+      if (writing === undefined) return;
+      // Heard below, unless something failed before it.
+      writing.catch(() => {});
+      this.#await(
+        message,
+        written.then(() => writing),
+        bytes.length,
+      );
+      return;
+    }
+    const own = Buffer.from(bytes);
+    this.#await(
+      message,
+      written.then(async () => (await message.writer).write(own)),
+      bytes.length,
+    );
+  }
+
+  #await(message: Incoming, writing: Promise<void>, octets: number): void {
+    message.waiting += octets;
     if (message.waiting > HIGH_WATER) this.#pause();
-    message.written = message.written
-      .then(async () => (await message.writer).write(bytes))
-      // Also when it failed: what was not taken is forgotten, and the rest must still be read to be answered.
-      .finally(() => {
-        message.waiting -= bytes.length;
-        if (message.waiting <= HIGH_WATER) this.#resume();
-      });
+    // Also when it failed: what was not taken is forgotten, and the rest must still be read to be answered.
+    message.written = writing.finally(() => {
+      message.waiting -= octets;
+      if (message.waiting <= HIGH_WATER) this.#resume();
+    });
     message.written.catch(() => {});
   }
 
@@ -186,6 +222,11 @@ export class DeliveryReceiver {
     this.#paused = false;
     this.#ports.resume();
   }
+}
+
+/** The frame alone, where the chunk begins with a whole one: the message after it need not be copied. */
+function firstFrame(chunk: Buffer): Buffer {
+  return chunk.length < 4 ? chunk : chunk.subarray(0, 4 + chunk.readUInt32BE(0));
 }
 
 function* inFrames(targets: readonly ForwardTarget[]): Generator<ForwardTarget[]> {

@@ -324,7 +324,7 @@ function octetsOf(body: MessageBody): Buffer | AsyncIterable<Buffer> {
   if (body.kind === 'octets')
     return Buffer.from(body.octets.buffer, body.octets.byteOffset, body.octets.byteLength);
   return (async function* () {
-    for await (const chunk of body.stream())
+    for await (const chunk of body.lend?.() ?? body.stream())
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   })();
 }

@@ -202,8 +202,11 @@ class LocalDelivery {
     const opened = writer.write(Buffer.from(head, 'utf8'));
     const fullTempfail = this.#ports.fullTempfail === true;
     return {
-      write: (chunk) =>
-        opened instanceof Promise ? opened.then(() => writer.write(chunk)) : writer.write(chunk),
+      write(chunk) {
+        if (!(opened instanceof Promise)) return writer.write(chunk);
+        const own = Buffer.from(chunk);
+        return opened.then(() => writer.write(own));
+      },
       abort: () => writer.abort(),
       async commit() {
         await opened;
@@ -335,7 +338,8 @@ class LocalDelivery {
     let written: Promise<void> = Promise.resolve();
     return {
       write(chunk) {
-        written = written.then(() => body.write(chunk));
+        const own = Buffer.from(chunk);
+        written = written.then(() => body.write(own));
         return written;
       },
       async abort() {

@@ -19,7 +19,7 @@ import {
   type SessionHost,
   formatFrame,
 } from '@postcote/wire';
-import { type DrivenSocket, driveSocket, systemClock } from '@postcote/wire/edge';
+import { type DrivenSocket, driveSocket, lendInput, systemClock } from '@postcote/wire/edge';
 import type { DeliveryReady } from '../delivery/protocol.ts';
 import { DeliveryReceiver } from '../delivery/receive.ts';
 import type { IndexAction } from '../control/index-inquiry.ts';
@@ -325,10 +325,12 @@ export class UserWorker {
         socket.destroy();
       },
     });
-    socket.on('data', (chunk: Buffer) => {
+    const receive = (chunk: Buffer): void => {
       this.#lastInput = performance.now();
       receiver.receive(chunk);
-    });
+    };
+    lendInput(socket, receive);
+    socket.on('data', receive);
     socket.on('close', () => {
       receiver.ended();
       this.#deliveries.delete(socket);

@@ -186,6 +186,7 @@ class Listener extends SMTPServer {
         }),
       ...(tls === undefined ? {} : { tls }),
       handshakeTimeout: settings.starttlsTimeout,
+      lendsInput: true,
       onFault: (error) =>
         this.#ports.log(
           'error',

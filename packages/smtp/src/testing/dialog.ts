@@ -99,7 +99,10 @@ export class Dialog implements SessionHost {
 
   /** Sends octets as they are and reads what comes of it. */
   async send(octets: string | Buffer): Promise<string> {
-    this.session.receive(typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets);
+    // As a socket that lends its memory and uses it again.
+    const lent = typeof octets === 'string' ? Buffer.from(octets, 'latin1') : Buffer.from(octets);
+    this.session.receive(lent);
+    lent.fill('!');
     return this.read();
   }
 
@@ -111,7 +114,9 @@ export class Dialog implements SessionHost {
   /** The same octets one by one, resting after each. */
   async sendBytewise(octets: string | Buffer): Promise<string> {
     for (const octet of typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets) {
-      this.session.receive(Buffer.of(octet));
+      const lent = Buffer.of(octet);
+      this.session.receive(lent);
+      lent.fill('!');
       await rest();
     }
     return this.read();

@@ -7,6 +7,7 @@ import { type Socket, isIPv6 } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import { countInput } from './input-meter.ts';
 import { describeCertificate } from './client-certificate.ts';
+import { lendInput } from './lent-input.ts';
 import type { Peer, ProtocolSession, SessionHost, TlsInfo } from '../session.ts';
 
 /** Gives the TLS context of the moment: certificates may be exchanged while connections live. */
@@ -28,6 +29,11 @@ export interface DriveOptions {
   readonly handshakeTimeout?: number;
   /** Octets given to the session at a time, for short commands with long answers. Default: as they come. */
   readonly inputSlice?: number;
+  /**
+   * The session keeps nothing of what `receive` is given beyond the call: the memory is used again. Not for sockets that
+   * are detached.
+   */
+  readonly lendsInput?: boolean;
   /** Tells the log why a TLS handshake failed. */
   readonly onTlsError?: (error: Error) => void;
   /** Tells the log of a session that threw: a fault of ours, which costs this connection and no other. */
@@ -69,17 +75,20 @@ class SocketDriver implements DrivenSocket, SessionHost {
   #corked = false;
   #paused = false;
   #choked = false;
+  /** The socket in use gives memory that is used again. */
+  #lent = false;
   #handshake: NodeJS.Timeout | undefined;
   readonly #waiters: (() => void)[] = [];
 
   readonly #onData = (chunk: Buffer): void => {
-    countInput(chunk.length);
+    if (!this.#lent) countInput(chunk.length);
     if (this.#phase !== 'open') return;
     const slice = this.#options.inputSlice ?? chunk.length;
     for (let at = 0; at < chunk.length && this.#phase === 'open'; at += slice) {
       if (this.#socket.writableLength > MAX_UNREAD_OUTPUT) {
         this.#choke();
-        this.#socket.unshift(chunk.subarray(at));
+        const rest = chunk.subarray(at);
+        this.#socket.unshift(this.#lent ? Buffer.from(rest) : rest);
         return;
       }
       this.#guard(() => this.session.receive(chunk.subarray(at, at + slice)));
@@ -247,6 +256,7 @@ class SocketDriver implements DrivenSocket, SessionHost {
 
   #listen(): void {
     const socket = this.#socket;
+    this.#lent = this.#options.lendsInput === true && lendInput(socket, this.#onData);
     socket.on('data', this.#onData);
     socket.on('drain', this.#onDrain);
     socket.on('end', this.#onEnd);
