@@ -19,6 +19,7 @@ export async function threadBySubject(
   }[] = [];
   let subject: string | undefined;
   for (const message of sorted) {
+    await breathe();
     const last = threads.at(-1);
     if (last !== undefined && message.subject === subject) {
       last.node.children.push({ number: message.number, children: [] });

@@ -29,13 +29,13 @@ export async function threadByReferences(
   options: { readonly bySubject: boolean; readonly breathe: Breathe },
 ): Promise<ThreadNode[]> {
   const { bySubject, breathe } = options;
-  let roots = prune(await link(messages, breathe));
+  let roots = await prune(await link(messages, breathe), breathe);
   await settleTimes(roots, bySubject ? 'first' : 'latest', breathe);
   if (bySubject) {
-    roots = joinBySubject(await sortInSlices(roots, bySentDate, breathe));
+    roots = await joinBySubject(await sortInSlices(roots, bySentDate, breathe), breathe);
     await settleTimes(roots, 'first', breathe);
   }
-  return toNodes(await sortInSlices(roots, bySentDate, breathe));
+  return toNodes(await sortInSlices(roots, bySentDate, breathe), breathe);
 }
 
 const bySentDate = (a: Container, b: Container): number => a.time - b.time || a.number - b.number;
@@ -106,9 +106,11 @@ function treeOf(one: Container): Container {
 }
 
 /** Step 3: empty containers go; their children take their place, at the root only where there is but one. */
-function prune(roots: readonly Container[]): Container[] {
-  for (const one of bottomUp(roots))
+async function prune(roots: readonly Container[], breathe: Breathe): Promise<Container[]> {
+  for (const one of await bottomUp(roots, breathe)) {
+    await breathe();
     one.children = one.children.flatMap((child) => (child.message === undefined ? child.children : [child]));
+  }
   const kept: Container[] = [];
   for (const root of roots) {
     if (root.message !== undefined || root.children.length > 1) kept.push(root);
@@ -119,10 +121,12 @@ function prune(roots: readonly Container[]): Container[] {
 }
 
 /** Children before their parents. */
-function bottomUp(roots: readonly Container[]): Container[] {
+async function bottomUp(roots: readonly Container[], breathe: Breathe): Promise<Container[]> {
   const order: Container[] = [...roots];
-  for (let at = 0; at < order.length; at++)
+  for (let at = 0; at < order.length; at++) {
+    if (at % 1024 === 0) await breathe();
     for (const child of (order[at] as Container).children) order.push(child);
+  }
   return order.reverse();
 }
 
@@ -132,7 +136,7 @@ async function settleTimes(
   of: 'first' | 'latest',
   breathe: Breathe,
 ): Promise<void> {
-  for (const one of bottomUp(roots)) {
+  for (const one of await bottomUp(roots, breathe)) {
     await breathe();
     if (one.children.length > 1) one.children = await sortInSlices(one.children, bySentDate, breathe);
     const first = one.children[0];
@@ -147,7 +151,7 @@ async function settleTimes(
   if (of === 'first') return;
   // DOVECOT: REFS orders whole threads by the last message in them; within a thread the date decides.
   const latest = new Map<Container, number>();
-  for (const one of bottomUp(roots)) {
+  for (const one of await bottomUp(roots, breathe)) {
     let time = one.message?.time ?? Number.NEGATIVE_INFINITY;
     for (const child of one.children) time = Math.max(time, latest.get(child) ?? time);
     latest.set(one, time);
@@ -156,9 +160,10 @@ async function settleTimes(
 }
 
 /** Step 5: roots of one base subject become one thread. */
-function joinBySubject(roots: readonly Container[]): Container[] {
+async function joinBySubject(roots: readonly Container[], breathe: Breathe): Promise<Container[]> {
   const bySubject = new Map<string, Container>();
   for (const root of roots) {
+    await breathe();
     const head = headOf(root);
     if (head === undefined || head.subject === '') continue;
     const known = bySubject.get(head.subject);
@@ -171,6 +176,7 @@ function joinBySubject(roots: readonly Container[]): Container[] {
   const gone = new Set<Container>();
   const replaced = new Map<Container, Container>();
   for (const root of roots) {
+    await breathe();
     const head = headOf(root);
     const first = head === undefined || head.subject === '' ? undefined : bySubject.get(head.subject);
     if (first === undefined) continue;
@@ -196,9 +202,10 @@ function headOf(root: Container): ThreadedMessage | undefined {
   return root.message ?? root.children[0]?.message;
 }
 
-function toNodes(roots: readonly Container[]): ThreadNode[] {
+async function toNodes(roots: readonly Container[], breathe: Breathe): Promise<ThreadNode[]> {
   const made = new Map<Container, ThreadNode>();
-  for (const one of bottomUp(roots)) {
+  for (const one of await bottomUp(roots, breathe)) {
+    await breathe();
     const children = one.children.map((child) => made.get(child) as ThreadNode);
     made.set(one, { number: one.message?.number, children });
   }
