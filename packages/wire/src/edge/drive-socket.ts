@@ -318,8 +318,9 @@ export function peerOf(socket: Socket): Peer {
 function plainAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped?.[1] !== undefined) return mapped[1];
-  // A link-local address carries its interface: `fe80::1%eth0`.
-  return isIPv6(address) ? address.replace(/%.*$/, '') : address;
+  // A link-local address carries its interface: `fe80::1%eth0`. The look for the sign comes first: the runtime's test for
+  // addresses takes milliseconds the first time, and a mailbox worker's peers have none.
+  return address.includes('%') && isIPv6(address) ? address.replace(/%.*$/, '') : address;
 }
 
 /** The facts of a finished handshake. Node does not tell key sizes; they follow from the cipher's name. */
