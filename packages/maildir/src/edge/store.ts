@@ -327,6 +327,8 @@ class Store implements MaildirStore, FolderOwner {
         this.#makeForDelivery(checked, path);
       return new DeliveryWriter(this.#context, { name: checked, path }, () => {
         this.#folders.get(checked)?.notify();
+        // More may follow: what came is indexed together then, when the mail is through.
+        this.#context.lastUse = performance.now();
         this.#context.wantsIndexing(checked);
       });
     } catch (error) {

@@ -1,8 +1,8 @@
 // Which .forward file counts for a recipient, whether it is safe, and what it and the lists it includes come to. Runs
 // as the user, so what cannot be read is not read. POSTFIX: deliver_dotforward(3), deliver_include(3), token(3).
 
-import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, stat } from 'node:fs/promises';
+import { constants, lstatSync, type Stats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { type AliasTarget, parseAliasTargets } from '@postcote/aliases';
 import { expandDelivery, type LocalRecipient } from './recipient.ts';
 import type { ExpansionType, LocalSettings } from './settings.ts';
@@ -48,7 +48,7 @@ export async function readForwarding(
     );
     if (!expansion.ok || isUndefined) continue;
     const path = expansion.value;
-    const found = await lstat(path).catch(() => undefined);
+    const found = lookAt(path);
     if (found === undefined) continue;
     const fault = faultOf(found, ports.uid);
     if (fault !== undefined) {
@@ -76,6 +76,15 @@ export async function readList(
   const reader = new TargetReader(settings, ports);
   await reader.include(path);
   return reader.targets;
+}
+
+/** Asked for every message, and nearly always in vain: by way of another thread, with an error made, it takes far longer. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function faultOf(

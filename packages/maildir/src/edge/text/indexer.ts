@@ -15,7 +15,7 @@ export interface IndexerHost {
   release(folder: MaildirFolder): Promise<void>;
   /** All folders that can hold messages. */
   names(): readonly MailboxName[];
-  /** When a session asked for something last, in milliseconds of `performance.now()`. */
+  /** When a session asked for something last, or mail came, in milliseconds of `performance.now()`. */
   lastUse(): number;
   /** Another process went through all folders lately. */
   walkedLately(): boolean;
