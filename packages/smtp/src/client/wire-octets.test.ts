@@ -33,10 +33,11 @@ class Taker implements ClientHost {
     for (;;) {
       const rest = this.written.slice(this.#answered);
       if (this.#inData) {
-        const end = rest.startsWith('.\r\n') ? 0 : rest.indexOf('\r\n.\r\n');
+        const isEmpty = rest.startsWith('.\r\n');
+        const end = isEmpty ? 0 : rest.indexOf('\r\n.\r\n');
         if (end === -1) return;
-        this.bodies.push(end === 0 ? '' : rest.slice(0, end + 2));
-        this.#answered += end === 0 ? 3 : end + 5;
+        this.bodies.push(isEmpty ? '' : rest.slice(0, end + 2));
+        this.#answered += isEmpty ? 3 : end + 5;
         this.#inData = false;
         this.#say('250 2.0.0 taken');
         continue;
