@@ -73,6 +73,22 @@ describe('quotas of 2.3', () => {
     expect(settings?.imap).toBe(false);
   });
 
+  it('say where Postfix asks, and what it is told', () => {
+    const service =
+      'service quota-status {\n inet_listener {\n port = 12340\n }\n unix_listener /q/private/qs {\n }\n}\n';
+    const { settings, said } = read(
+      `mail_plugins = quota\n${PLUGIN}${service}plugin {\n quota_status_success = DUNNO\n}\n`,
+    );
+    expect(settings?.status).toEqual({
+      ports: [12_340],
+      paths: ['/q/private/qs'],
+      success: 'DUNNO',
+      noUser: 'REJECT Unknown user',
+      overQuota: '554 5.2.2 Full',
+    });
+    expect(said).toEqual(['quota_warning']);
+  });
+
   it.each([
     ['*:storage=10', { storage: { value: 10_240, kind: 'absolute' } }],
     ['*:storage=10b', { storage: { value: 10, kind: 'absolute' } }],

@@ -12,6 +12,7 @@ import {
   type DovecotSection,
   type DovecotSetting,
 } from './parse.ts';
+import { readQuotaStatus, type QuotaStatusSettings } from './quota-status.ts';
 import { parseDovecotSize, splitWords } from './values.ts';
 
 /** A limit as written: a number of its own, or a part of or an addition to the default rule's. */
@@ -49,6 +50,8 @@ export interface QuotaSettings {
   readonly fullTempfail: boolean;
   /** GETQUOTA and kin: the imap_quota plugin. */
   readonly imap: boolean;
+  /** Absent: nobody asks before the mail comes. */
+  readonly status?: QuotaStatusSettings;
 }
 
 interface QuotaSource {
@@ -84,14 +87,16 @@ export function readQuota({ nodes, dialect, setting }: QuotaSource): {
   for (const node of plugin.values()) if (isOn) noticeUnread(node, problems);
   if (roots.length === 0) return { settings: undefined, problems };
   const text = (name: string): string => plugin.get(name)?.value ?? '';
-  const exceededMessage = text('quota_exceeded_message');
+  const exceededMessage = text('quota_exceeded_message') || EXCEEDED;
+  const status = readQuotaStatus(nodes, exceededMessage);
   return {
     settings: {
       roots,
-      exceededMessage: exceededMessage === '' ? EXCEEDED : exceededMessage,
+      exceededMessage,
       maxMessageSize: parseDovecotSize(text('quota_max_mail_size') || text('quota_mail_size')) ?? 0,
       fullTempfail: isYes(setting('quota_full_tempfail') ?? 'no'),
       imap: words.has('imap_quota'),
+      ...(status === undefined ? {} : { status }),
     },
     problems,
   };
@@ -110,10 +115,6 @@ function pluginWords(nodes: readonly DovecotNode[]): ReadonlySet<string> {
 const SPOKEN_OF: readonly (readonly [name: RegExp, message: string])[] = [
   [/^quota\d*_warning\d*$/, 'not honoured: no program is run when a mailbox fills up'],
   [/^quota\d*_over_(flag|script|status)/, 'not honoured: over-quota flags and scripts are not kept'],
-  [
-    /^quota_status_(success|toolarge|nouser|overquota)$/,
-    'not honoured: the quota-status service is not provided; full mailboxes are found out at delivery',
-  ],
   [/^quota\d*_set$/, 'not honoured: limits are set in this file only'],
   [/^quota\d*_vsizes?$/, 'not honoured: sizes on disk are what counts'],
 ];

@@ -223,7 +223,7 @@ function checkLocalName(section: DovecotSection, problems: Problem[]): void {
   }
 }
 
-const READ_SERVICES: ReadonlySet<string> = new Set(['imap-login', 'pop3-login', 'auth']);
+const READ_SERVICES: ReadonlySet<string> = new Set(['imap-login', 'pop3-login', 'auth', 'quota-status']);
 
 function checkService(section: DovecotSection, problems: Problem[]): void {
   const name = `service ${section.label}`;
@@ -232,6 +232,7 @@ function checkService(section: DovecotSection, problems: Problem[]): void {
     if (isListener && (child.name === 'inet_listener' || child.name === 'unix_listener')) continue;
     if (child.kind === 'section' && child.children.length === 0) continue;
     if (child.kind === 'setting' && isYes(child.value) && child.name === 'haproxy') continue;
+    if (section.label === 'quota-status') continue;
     const value =
       child.kind === 'setting' ? `${child.name} = ${child.value}` : `${child.name} ${child.label}`;
     const message = 'not honoured: processes and sockets are arranged differently here';

@@ -113,6 +113,8 @@ export interface MaildirStore extends MailStore {
    * `noPermission` or `unavailable`.
    */
   beginDelivery(folder?: MailboxName): MessageWriter<Delivered>;
+  /** Fails with `overQuota` when a message of so many octets would not be taken for INBOX now. */
+  checkRoom(octets: number): Promise<void>;
   /** Writes down what the next process can go on with; for a process that is about to end. */
   save(): void;
   /** The index is being filled: a process should not end for want of work. */
@@ -357,6 +359,12 @@ class Store implements MaildirStore, FolderOwner {
       folder.save();
     }
     this.#evict();
+  }
+
+  async checkRoom(octets: number): Promise<void> {
+    this.#context.quota?.checkSize(octets);
+    const held = await this.#context.quota?.reserve(INBOX, { octets, messages: 1 });
+    held?.release();
   }
 
   get quota(): QuotaReader | undefined {

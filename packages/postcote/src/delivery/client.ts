@@ -48,6 +48,13 @@ export class DeliveryClient {
     this.#socketPath = socketPath;
   }
 
+  /** Whether so many octets more fit into a user's mailbox; yes where that cannot be told now. */
+  async hasRoom(user: string, octets: number): Promise<boolean> {
+    const header = { size: 0, queueId: 'NOQUEUE', sender: '', recipients: [user], originalRecipient: user };
+    const outcome = await this.deliver({ user }, { ...header, probe: octets }, Buffer.alloc(0));
+    return !(outcome.kind === 'deferred' && outcome.code === 'overQuota');
+  }
+
   deliver(to: OpenDelivery, header: Omit<DeliveryHeader, 'id'>, body: MessageBody): Promise<DeliveryOutcome> {
     const key = JSON.stringify(to);
     let channel = this.#channels.get(key);

@@ -56,6 +56,8 @@ export interface DeliveryHeader {
   /** The mailbox is another transport's: only the .forward file is asked for. */
   readonly mailboxElsewhere?: true;
   readonly client?: ClientFacts;
+  /** No message, a question: would so many octets fit into the user's mailbox? `stored` is yes. */
+  readonly probe?: number;
   readonly pipe?: { readonly nexthop: string; readonly recipients: readonly PipeRecipient[] };
 }
 
@@ -101,13 +103,14 @@ const isLine = (value: unknown): value is string => typeof value === 'string' &&
 
 export function readDeliveryHeader(value: unknown): DeliveryHeader | undefined {
   if (!isObject(value)) return undefined;
-  const { id, size, queueId, sender, recipients, originalRecipient, part, client, pipe } = value;
+  const { id, size, queueId, sender, recipients, originalRecipient, part, client, pipe, probe } = value;
   if (!Number.isSafeInteger(id) || !Number.isSafeInteger(size) || (size as number) < 0) return undefined;
   if (!Array.isArray(recipients) || recipients.length === 0) return undefined;
   if (![queueId, sender, originalRecipient, ...(recipients as unknown[])].every(isLine)) return undefined;
   if (part !== undefined && !isPart(part)) return undefined;
   if (client !== undefined && !(isObject(client) && Object.values(client).every(isLine))) return undefined;
   if (pipe !== undefined && !isPipe(pipe)) return undefined;
+  if (probe !== undefined && !(Number.isSafeInteger(probe) && (probe as number) >= 0)) return undefined;
   return value as unknown as DeliveryHeader;
 }
 

@@ -8,7 +8,12 @@ import type { PostfixSettings } from '@postcote/config';
 import { type LoadedConfiguration, loadConfiguration } from '@postcote/config/edge';
 import { DEFAULT_LOGIN_SETTINGS as DEFAULT_IMAP_LOGIN_SETTINGS } from '@postcote/imap';
 import { DEFAULT_LOGIN_SETTINGS as DEFAULT_POP_LOGIN_SETTINGS } from '@postcote/pop3';
-import { SUPPORTED_RESTRICTIONS, type ScreenSettings, type SmtpSettings } from '@postcote/smtp';
+import {
+  type PolicyService,
+  SUPPORTED_RESTRICTIONS,
+  type ScreenSettings,
+  type SmtpSettings,
+} from '@postcote/smtp';
 import { PolicyServer, type PolicyServerOptions, type SendService } from '@postcote/smtp/edge';
 import type { Log } from '@postcote/wire';
 import type { SupervisorToFront } from '../ipc.ts';
@@ -19,6 +24,7 @@ import { type FilterSettings, filterSettingsOf } from './filters/filter-settings
 import type { LocalRouting } from './local-deliverer.ts';
 import type { MailboxLoginSettings } from './mailbox-login.ts';
 import { MailboxTransports } from './mailbox-transports.ts';
+import { isQuotaStatus, mailboxUserOf, QuotaStatus } from './quota-status.ts';
 import { screenSettingsOf } from './screen-settings.ts';
 import { readSendServices, transportRulesOf } from './send-services.ts';
 import { smtpSettingsOf } from './smtp-settings.ts';
@@ -51,6 +57,8 @@ export interface FrontSettings {
 export interface FrontSettingsSource extends Pick<Start, 'paths' | 'secretTables'> {
   /** Whether the system has such an account. */
   hasUser(name: string): Promise<boolean>;
+  /** Whether so many octets more fit into a user's mailbox. */
+  hasRoom(user: string, octets: number): Promise<boolean>;
 }
 
 /** Reads the configuration as it is now. */
@@ -76,7 +84,16 @@ export function readFrontSettings(source: FrontSettingsSource, log: Log): FrontS
     hasLocalUser: (name) => source.hasUser(name),
     isOwnAddress,
   });
-  const policyServer = sharedPolicyServers();
+  const servers = sharedPolicyServers();
+  const status = dovecot.quota?.status;
+  const policyServer = (options: PolicyServerOptions): PolicyService =>
+    status !== undefined && isQuotaStatus(options.server, status, options.queueDirectory)
+      ? new QuotaStatus(
+          status,
+          { ...source, userOf: (address) => mailboxUserOf(addresses, address) },
+          options,
+        )
+      : servers(options);
   const smtp = new Map(
     configuration.listeners.map((listener) => [
       listenerKey(listener.service, listener.address, listener.port),

@@ -137,7 +137,13 @@ export class Front {
 
   #readSettings(secretTables: Start['secretTables']): FrontSettings {
     const { paths } = this.#start;
-    return readFrontSettings({ paths, secretTables, hasUser: (name) => this.#hasUser(name) }, this.#log);
+    const source = {
+      paths,
+      secretTables,
+      hasUser: (name: string) => this.#hasUser(name),
+      hasRoom: (user: string, octets: number) => this.#delivery.hasRoom(user, octets),
+    };
+    return readFrontSettings(source, this.#log);
   }
 
   async #hasUser(name: string): Promise<boolean> {

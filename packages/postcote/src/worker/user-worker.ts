@@ -21,7 +21,7 @@ import {
 } from '@postcote/wire';
 import { type DrivenSocket, driveSocket, lendInput, systemClock } from '@postcote/wire/edge';
 import type { DeliveryReady } from '../delivery/protocol.ts';
-import { DeliveryReceiver } from '../delivery/receive.ts';
+import { DeliveryReceiver, type DeliveryWriter } from '../delivery/receive.ts';
 import type { IndexAction } from '../control/index-inquiry.ts';
 import type { Account, SleepingSession, SupervisorToWorker } from '../ipc.ts';
 import type { DeliveryTask } from '../local/delivery-task.ts';
@@ -308,7 +308,10 @@ export class UserWorker {
   #acceptDelivery(task: DeliveryTask, socket: Socket): void {
     this.#deliveries.add(socket);
     const receiver = new DeliveryReceiver({
-      begin: (header) => beginLocalDelivery(task, header, this.#local),
+      begin: (header) =>
+        header.probe === undefined
+          ? beginLocalDelivery(task, header, this.#local)
+          : this.#probe(task, header.probe),
       explain: (error) => {
         if (!(error instanceof MailboxError)) return 'unavailable';
         if (error.code === 'noSpace' || error.code === 'overQuota' || error.code === 'noPermission')
@@ -338,6 +341,17 @@ export class UserWorker {
       this.#restIfEmpty();
     });
     socket.write(formatFrame({ ready: true } satisfies DeliveryReady));
+  }
+
+  /** Whether the mailbox has room; the same answer as a delivery's, without a message. */
+  async #probe(task: DeliveryTask, octets: number): Promise<DeliveryWriter> {
+    const { mailbox } = this.#options.settings.local;
+    const isOwn =
+      task.kind === 'user' &&
+      mailbox.kind === 'maildir' &&
+      samePath(this.#expand(mailbox.path), this.#expand(this.#options.settings.mail.root));
+    if (isOwn) await this.#openStore().checkRoom(octets);
+    return { write: () => undefined, abort: async () => {}, commit: async () => ({ kind: 'stored' }) };
   }
 
   #answerInquiry(action: IndexAction, socket: Socket): void {
