@@ -8,48 +8,25 @@
 // When all were tried, who asked for it is told: of what failed for good or waited too long, of delays, of success. A
 // failed recipient leaves the queue only after its notification is durable there.
 
-import { Dispatcher } from './dispatcher.ts';
 import {
-  destinationKey,
-  groupByDestination,
-  keepFailure,
-  noResult,
-  programOf,
-  recipientKey,
-} from './destinations.ts';
-import type { Destination, Notify, QueuedRecipient } from './envelope.ts';
+  type ActiveMessage,
+  activeMessage,
+  limitForwarding,
+  newSettlement,
+  replaceForwarded,
+} from './active-message.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { groupByDestination, keepFailure, noResult, programOf } from './destinations.ts';
+import type { Destination, QueuedRecipient } from './envelope.ts';
 import { expandedResult, isExpanded } from './expanded.ts';
 import { formatDeliveryLine } from './log-lines.ts';
-import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock, ResolvedRecipient } from './ports.ts';
-import type { NoticeRecipient } from './notice.ts';
+import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock } from './ports.ts';
 import { type Notices, wantsSuccess } from './notifier.ts';
-import { nextAttempt } from './schedule.ts';
+import { isExpired, nextAttempt, warningIsDue } from './schedule.ts';
 import type { DuePlace, QueuedMessage, ScheduleStore, Settlement } from './schedule-store.ts';
 import { concurrencyOf, processLimitOf, type QueueSettings } from './settings.ts';
+import { UnreachableDestinations } from './unreachable.ts';
 import type { Log } from '@postcote/wire';
-
-interface ActiveMessage {
-  readonly message: QueuedMessage;
-  readonly activeAt: number;
-  octets: Uint8Array | undefined;
-  jobs: number;
-  left: number;
-  /** Recipients taken into memory so far. */
-  taken: number;
-  more: boolean;
-  lastRecipient: number;
-  held: boolean;
-  /** Somebody asked for it to be tried now. */
-  readonly flushed: boolean;
-  nextIndex: number;
-  /** What recipients of this message were replaced by, since it was taken up: by key, and by place. */
-  readonly forwarded: Set<string>;
-  readonly addedAt: Set<number>;
-  readonly failures: NoticeRecipient[];
-  readonly successes: NoticeRecipient[];
-  /** Filled when these will be told of: it waited too long, or a warning is due. */
-  readonly late: NoticeRecipient[];
-}
 
 interface Job {
   readonly active: ActiveMessage;
@@ -84,7 +61,7 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #dispatcher: Dispatcher<Job>;
   readonly #active = new Map<number, ActiveMessage>();
-  readonly #down = new Map<string, { readonly until: number; readonly dsn: string; readonly text: string }>();
+  readonly #unreachable = new UnreachableDestinations();
   readonly #insisted = new Set<number>();
   #cached = 0;
   /** Of all active messages. */
@@ -153,16 +130,13 @@ export class Scheduler {
 
   /** Tries everything that is not held now. */
   flush(): void {
-    this.#down.clear();
+    this.#unreachable.clear();
     this.#beginRun(true);
   }
 
   /** Forgets that nobody answered at these destinations. */
   forget(destinations: readonly Destination[]): void {
-    for (const destination of destinations) {
-      this.#down.delete(destinationKey(destination));
-      this.#down.delete(wholeTransport(destination.transport));
-    }
+    for (const destination of destinations) this.#unreachable.forget(destination);
   }
 
   /** The next run tries this message whatever its transport. */
@@ -187,8 +161,7 @@ export class Scheduler {
   #tick(): void {
     const { clock, settings } = this.#options;
     this.#cancelTick = clock.after(settings().queueRunDelay, () => {
-      const now = clock.now();
-      for (const [key, down] of this.#down) if (down.until <= now) this.#down.delete(key);
+      this.#unreachable.expire(clock.now());
       if (this.#run === undefined) this.#beginRun(false);
       this.#tick();
     });
@@ -257,24 +230,7 @@ export class Scheduler {
     const { log, clock, settings } = this.#options;
     const keep = octets !== undefined && this.#cached + octets.length <= settings().cacheLimit;
     if (keep) this.#cached += octets.length;
-    const active: ActiveMessage = {
-      message,
-      activeAt: clock.now(),
-      octets: keep ? octets : undefined,
-      jobs: 0,
-      left: 0,
-      taken: 0,
-      more: message.partial,
-      lastRecipient: message.recipients.at(-1)?.index ?? -1,
-      held: false,
-      flushed,
-      nextIndex: message.nextIndex,
-      forwarded: new Set(),
-      addedAt: new Set(),
-      failures: [],
-      successes: [],
-      late: [],
-    };
+    const active = activeMessage(message, { now: clock.now(), octets: keep ? octets : undefined, flushed });
     this.#active.set(message.id, active);
     log(
       'info',
@@ -330,11 +286,8 @@ export class Scheduler {
       recipients.map(({ index }) => ({ index, status: 'deferred', dsn, text, relay: 'none' }));
     if (deferTransports.size > 0 && deferTransports.has(destination.transport) && !active.flushed)
       return same('4.3.2', 'deferred transport');
-    if (this.#down.size === 0) return undefined;
-    const down =
-      this.#down.get(destinationKey(destination)) ?? this.#down.get(wholeTransport(destination.transport));
-    if (down === undefined || down.until <= clock.now()) return undefined;
-    return same(down.dsn, `delivery temporarily suspended: ${down.text}`);
+    const found = this.#unreachable.find(destination, clock.now());
+    return found && same(found.dsn, `delivery temporarily suspended: ${found.text}`);
   }
 
   async #deliver(job: Job): Promise<void> {
@@ -390,13 +343,13 @@ export class Scheduler {
     const down = results.find((result) => result.destinationDown === true && result.status === 'deferred');
     if (!this.#dispatcher.learn(destination, down === undefined) || down === undefined) return;
     const until = this.#options.clock.now() + this.#options.settings().minimalBackoff;
-    this.#down.set(destinationKey(destination), { until, dsn: down.dsn, text: down.text });
+    this.#unreachable.note(destination, { until, dsn: down.dsn, text: down.text });
   }
 
   /** POSTFIX: a transport that breaks is left alone for transport_retry_time. */
   #noteTransportDown({ transport }: Destination, text: string): void {
     const until = this.#options.clock.now() + this.#options.settings().transportRetry;
-    this.#down.set(wholeTransport(transport), {
+    this.#unreachable.noteTransport(transport, {
       until,
       dsn: '4.3.0',
       text: `mail transport unavailable: ${text}`,
@@ -409,17 +362,18 @@ export class Scheduler {
     const { message } = active;
     const settlement = newSettlement(active);
     const times = { arrived: message.arrivedAt, active: active.activeAt, started, ended: clock.now() };
-    const softBounce = this.#options.settings().softBounce;
-    const speaksOfDelay = this.#isExpired(message) || this.#warningIsDue(message);
+    const settings = this.#options.settings();
+    const speaksOfDelay =
+      isExpired(message, times.ended, settings) || warningIsDue(message, times.ended, settings);
     for (const recipient of job.recipients) {
       if (active.held && results.length === 0) break;
       const given = results.find((one) => one.index === recipient.index) ?? noResult(recipient.index);
-      const result = limitForwarding(active, softBounce ? keepFailure(given) : given);
+      const result = limitForwarding(active, settings.softBounce ? keepFailure(given) : given);
       log('info', program, formatDeliveryLine(message.queueId, recipient, result, times));
       if (result.status === 'sent') {
         settlement.done.push(recipient.index);
         active.left--;
-        settlement.added.push(...this.#replace(active, recipient, result.forwarded ?? []));
+        settlement.added.push(...replaceForwarded(active, recipient, result.forwarded ?? []));
         if (wantsSuccess({ recipient, result })) active.successes.push({ recipient, result });
       } else if (result.status === 'bounced') {
         active.failures.push({ recipient, result });
@@ -439,30 +393,6 @@ export class Scheduler {
     }
     store.settle(settlement, false);
     if (active.jobs === 0) this.#messageTried(active);
-  }
-
-  /** The rows that stand for a recipient that was forwarded; what it was forwarded to before is left out. */
-  #replace(
-    active: ActiveMessage,
-    { original, notify, originalRecipient }: QueuedRecipient,
-    forwarded: readonly ResolvedRecipient[],
-  ): QueuedRecipient[] {
-    const rows: QueuedRecipient[] = [];
-    for (const resolved of forwarded) {
-      const given = { ...resolved, original: resolved.original ?? original };
-      const key = recipientKey(given);
-      if (active.forwarded.has(key)) continue;
-      active.forwarded.add(key);
-      const index = active.nextIndex++;
-      active.addedAt.add(index);
-      rows.push({
-        ...given,
-        index,
-        ...(notify === undefined ? {} : { notify: withoutSuccess(notify) }),
-        ...(originalRecipient === undefined ? {} : { originalRecipient }),
-      });
-    }
-    return rows;
   }
 
   /** All recipients in memory were tried (or there were none): read on, or end the attempt. */
@@ -532,26 +462,13 @@ export class Scheduler {
 
   #noticesOf(active: ActiveMessage): Notices {
     const { message, failures, successes, late } = active;
-    if (!this.#isExpired(message)) return { failures, delays: late, successes };
+    const { clock, settings } = this.#options;
+    if (!isExpired(message, clock.now(), settings())) return { failures, delays: late, successes };
     if (late.length > 0) {
       const text = `${message.queueId}: from=<${message.envelope.sender}>, status=expired, returned to sender`;
       this.#options.log('info', 'postfix/qmgr', text);
     }
     return { failures: [...failures, ...late], delays: [], successes };
-  }
-
-  #isExpired({ arrivedAt, envelope }: QueuedMessage): boolean {
-    const { maximalLifetime, bounceLifetime, softBounce } = this.#options.settings();
-    const lifetime = envelope.sender === '' ? bounceLifetime : maximalLifetime;
-    return !softBounce && this.#options.clock.now() >= arrivedAt + lifetime;
-  }
-
-  /** Once in a message's life: at the first attempt after the time, when the one before came earlier. */
-  #warningIsDue({ arrivedAt, attemptedAt, envelope }: QueuedMessage): boolean {
-    const { delayWarning } = this.#options.settings();
-    if (delayWarning <= 0 || envelope.sender === '') return false;
-    const due = arrivedAt + delayWarning;
-    return attemptedAt < due && this.#options.clock.now() >= due;
   }
 
   #conclude(active: ActiveMessage, settlement: Settlement): void {
@@ -573,30 +490,7 @@ export class Scheduler {
   }
 }
 
-/** Recipients that one message may be forwarded to while it is active. POSTFIX: has no bound. */
-const MAX_FORWARDED = 10_000;
-
-function limitForwarding(active: ActiveMessage, result: DeliveryResult): DeliveryResult {
-  const { forwarded } = result;
-  if (forwarded === undefined || active.forwarded.size + forwarded.length <= MAX_FORWARDED) return result;
-  const text = `mail is forwarded to more than ${MAX_FORWARDED} recipients`;
-  return { index: result.index, status: 'deferred', dsn: '4.6.0', text };
-}
-
-/** RFC 3461 §5.2.7: success was reported where the mail was forwarded. */
-function withoutSuccess(notify: readonly Notify[]): readonly Notify[] {
-  const rest = notify.filter((word) => word !== 'SUCCESS');
-  return rest.length === 0 ? ['NEVER'] : rest;
-}
-
-/** A key that no destination has: next hops are never empty. */
-const wholeTransport = (transport: string): string => destinationKey({ transport, nexthop: '' });
-
 const NO_NOTICES: Notices = { failures: [], delays: [], successes: [] };
-
-function newSettlement({ message }: ActiveMessage): Settlement {
-  return { id: message.id, done: [], added: [], deferred: [], remove: false };
-}
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
