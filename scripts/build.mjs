@@ -14,16 +14,26 @@ mkdirSync(out);
 /**
  * Imported as ES modules, node:http and node:https have all their names looked up, among them those that load
  * undici: 2.5 MiB and a tenth of a second for what nobody here calls. Required, they load when they are used.
+ * node:crypto and node:zlib take a tenth of a worker's start, and few workers come to use them.
  */
-const lazyHttp = {
-  name: 'lazy-http',
+const lazyBuiltins = {
+  name: 'lazy-builtins',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?https?$/ }, ({ path }) => ({
+    onResolve({ filter: /^(node:)?(https?|crypto|zlib)$/ }, ({ path }) => ({
       path: path.replace(/^node:/, ''),
-      namespace: 'lazy-http',
+      namespace: 'lazy-builtins',
     }));
-    onLoad({ filter: /.*/, namespace: 'lazy-http' }, ({ path }) => ({
+    onLoad({ filter: /^https?$/, namespace: 'lazy-builtins' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule('node:${path}');`,
+      loader: 'js',
+    }));
+    onLoad({ filter: /^(crypto|zlib)$/, namespace: 'lazy-builtins' }, ({ path }) => ({
+      contents: `let loaded;
+for (const name of ${JSON.stringify(Object.keys(process.getBuiltinModule(path)))})
+  Object.defineProperty(exports, name, {
+    enumerable: true,
+    get: () => (loaded ??= process.getBuiltinModule('node:${path}'))[name],
+  });`,
       loader: 'js',
     }));
   },
@@ -42,7 +52,7 @@ const common = {
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
-  plugins: [lazyHttp],
+  plugins: [lazyBuiltins],
   logLevel: 'warning',
 };
 
