@@ -29,6 +29,8 @@ export interface MilterScript {
   readonly negotiation?: Answer;
   /** An answer for each time, the last one for all that follow; without one it says continue. */
   readonly on?: Partial<Record<MilterEvent, readonly Answer[]>>;
+  /** Times are counted over all connections, not for each. */
+  readonly countsTogether?: true;
 }
 
 const EVENTS: ReadonlyMap<string, MilterEvent> = new Map([
@@ -79,15 +81,20 @@ export class ScriptedMilter {
   readonly #sockets = new Set<net.Socket>();
   #script: MilterScript = {};
   #heard: string[] = [];
+  #counts = new Map<MilterEvent, number>();
   connections = 0;
 
   private constructor() {
     this.#server = net.createServer((socket) => this.#serve(socket));
   }
 
-  static async start(port = 0): Promise<ScriptedMilter> {
+  /** On loopback; `where` is a port, or a socket file. */
+  static async start(where: number | string = 0): Promise<ScriptedMilter> {
     const milter = new ScriptedMilter();
-    await new Promise<void>((resolve) => milter.#server.listen(port, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => {
+      if (typeof where === 'string') milter.#server.listen(where, resolve);
+      else milter.#server.listen(where, '127.0.0.1', resolve);
+    });
     return milter;
   }
 
@@ -96,10 +103,16 @@ export class ScriptedMilter {
     return typeof address === 'object' ? (address?.port ?? 0) : 0;
   }
 
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#sockets.size;
+  }
+
   /** Forgets what it heard, and does this from now on. */
   follow(script: MilterScript): void {
     this.#script = script;
     this.#heard = [];
+    this.#counts = new Map();
   }
 
   /** What it was told: `mail <a@b> SIZE=3 {i=… …}`. */
@@ -117,7 +130,7 @@ export class ScriptedMilter {
     this.#sockets.add(socket);
     const script = this.#script;
     const heard = this.#heard;
-    const counts = new Map<MilterEvent, number>();
+    const counts = script.countsTogether === true ? this.#counts : new Map<MilterEvent, number>();
     let macros = '';
     let received = Buffer.alloc(0);
     socket.on('error', () => socket.destroy());

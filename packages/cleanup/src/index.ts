@@ -16,6 +16,7 @@ export { type CleanEnvelope, type CleanRecipient, cleanEnvelope } from './envelo
 export { type FieldKind, fieldName, findField } from './header-fields.ts';
 export { type MapContext, mapAddress } from './map-address.ts';
 export { MessageWalk, type WalkEvent, type WalkOptions } from './message-walk.ts';
+export { redirectedFrom } from './redirected.ts';
 export { type RewriteContext, type RewriteRules, completeAddress } from './rewrite-context.ts';
 export { type AddressChange, type FieldRewriting, foldField, rewriteField } from './rewrite-header.ts';
 export {

@@ -34,6 +34,8 @@ export interface QueueEnvelope {
   readonly protocol: string;
   readonly saslMethod?: string;
   readonly saslUser?: string;
+  /** A client of ours: its headers are completed. */
+  readonly localHeaders?: true;
   /** Kept from being tried until somebody releases it. */
   readonly hold?: true;
   /** Accepted and thrown away. */

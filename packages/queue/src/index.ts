@@ -21,6 +21,7 @@ export type {
   ResolvedRecipient,
   Route,
 } from './ports.ts';
+export type { NoticeWriter } from './notifier.ts';
 export { readTemplates, timeInUnit } from './bounce-template.ts';
 export { type Feedback, parseFeedback } from './concurrency.ts';
 export { defaultQueueSettings } from './settings.ts';

@@ -68,7 +68,7 @@ const honouredByGroup: Readonly<Record<string, string>> = {
     recipient_canonical_classes recipient_canonical_maps relocated_maps remote_header_rewrite_domain sender_bcc_maps
     sender_canonical_classes sender_canonical_maps strict_7bit_headers strict_8bitmime strict_8bitmime_body
     strict_mime_encoding_domain undisclosed_recipients_header`,
-  filters: `milter_command_timeout milter_connect_macros milter_connect_timeout milter_content_timeout
+  filters: `internal_mail_filter_classes milter_command_timeout milter_connect_macros milter_connect_timeout milter_content_timeout
     milter_data_macros milter_default_action milter_end_of_data_macros milter_end_of_header_macros milter_helo_macros
     milter_header_checks milter_macro_daemon_name milter_macro_defaults milter_macro_v milter_mail_macros milter_protocol milter_rcpt_macros
     milter_unknown_command_macros non_smtpd_milters smtpd_milter_maps smtpd_milters`,
@@ -103,7 +103,7 @@ const sendingTwins = `address_preference bind_address bind_address6 connect_time
   randomize_addresses rcpt_timeout rset_timeout sasl_auth_enable sasl_auth_soft_bounce
   sasl_mechanism_filter sasl_password_maps sasl_security_options sasl_tls_security_options
   sasl_tls_verified_security_options sender_dependent_authentication skip_5xx_greeting
-  skip_quit_response starttls_timeout tcp_port tls_CAfile tls_CApath tls_cert_file
+  send_xforward_command skip_quit_response starttls_timeout tcp_port tls_CAfile tls_CApath tls_cert_file
   tls_enforce_peername tls_key_file tls_loglevel tls_note_starttls_offer tls_policy_maps
   tls_secure_cert_match tls_security_level tls_servername tls_verify_cert_match tls_wrappermode
   dns_support_level tls_chain_files tls_ciphers tls_eccert_file tls_eckey_file tls_exclude_ciphers

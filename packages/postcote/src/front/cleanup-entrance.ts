@@ -4,7 +4,13 @@
 // `begin` throws `AcceptError`; `commit` throws `ContentRejected` when the content is refused. Nothing is kept then.
 
 import { setImmediate } from 'node:timers/promises';
-import { type CleanEnvelope, CleanupStream, type Verdict, cleanEnvelope } from '@postcote/cleanup';
+import {
+  type CleanEnvelope,
+  CleanupStream,
+  type Verdict,
+  cleanEnvelope,
+  redirectedFrom,
+} from '@postcote/cleanup';
 import {
   AcceptError,
   type AcceptedEnvelope,
@@ -83,6 +89,7 @@ class EnvelopeRewriting {
   async rewrite(given: InnerEnvelope, verdict?: Verdict): Promise<InnerEnvelope> {
     const { cleanup: settings, overrides, contentFilter } = this.#policy;
     const redirect = verdict?.redirect;
+    const replaced = redirect === undefined ? undefined : redirectedFrom(given.recipients);
     let clean: CleanEnvelope<InnerEnvelope['recipients'][number]>;
     try {
       clean = await cleanEnvelope(
@@ -105,7 +112,11 @@ class EnvelopeRewriting {
       recipients: clean.recipients.map(({ given: recipient, address, original }) => ({
         ...(recipient ?? { notify: ['NEVER'] as const }),
         address,
-        original: this.#policy.originalRecipients ? original : '',
+        original: !this.#policy.originalRecipients
+          ? ''
+          : replaced !== undefined && recipient?.address === redirect
+            ? (replaced.original ?? replaced.address)
+            : original,
       })),
       ...(filter === '' ? {} : { filter }),
       ...(overrides.noAddressMappings ? { noMappings: true as const } : {}),

@@ -21,6 +21,7 @@ import { type Routing, openAddressBook, rowOf } from './address-book.ts';
 import { type EntrancePolicy, entrancePolicyOf } from './cleanup-settings.ts';
 import type { MessageRouting } from './filter-route.ts';
 import { type FilterSettings, filterSettingsOf } from './filters/filter-settings.ts';
+import { noticePolicyOf } from './notice-entrance.ts';
 import type { LocalRouting } from './local-deliverer.ts';
 import type { MailboxLoginSettings } from './mailbox-login.ts';
 import { MailboxTransports } from './mailbox-transports.ts';
@@ -47,6 +48,8 @@ export interface FrontSettings {
   /** What is done to mail on its way in, by listener. */
   readonly entrances: ReadonlyMap<string, EntrancePolicy>;
   readonly pickup: EntrancePolicy;
+  /** Undefined where nobody looks at notices of our own. */
+  readonly notices: EntrancePolicy | undefined;
   /** `non_smtpd_milters`. */
   readonly localFilters: FilterSettings | undefined;
   /** By listener, where postscreen stands in front. */
@@ -141,6 +144,7 @@ export function readFrontSettings(source: FrontSettingsSource, log: Log): FrontS
     own,
     smtp,
     entrances,
+    notices: noticePolicyOf(configuration, { isOwnAddress }),
     localFilters: localFiltersOf(configuration),
     pickup: entrancePolicyOf(configuration, pickupSettingsOf(configuration), { isOwnAddress }),
     screens: screensOf(configuration),

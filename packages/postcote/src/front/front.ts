@@ -38,6 +38,7 @@ import { FilterStages } from './filters/stages.ts';
 import { overridingRoute, resolveEntered } from './filter-route.ts';
 import { type FrontSettings, listenerKey, mechanismsOf, readFrontSettings } from './front-settings.ts';
 import { MailboxLoginListeners } from './mailbox-login.ts';
+import { NoticeEntrance } from './notice-entrance.ts';
 import { queueEntrance } from './queue-entrance.ts';
 import { queueSettingsOf } from './queue-settings.ts';
 import { openScreenCache } from './screen-cache.ts';
@@ -186,6 +187,7 @@ export class Front {
         () => this.#settled.local,
       ),
       thread: this.#queueThread,
+      beginNotice: (envelope) => notices.begin(envelope),
       onFailure: (error) => {
         throw error;
       },
@@ -197,6 +199,12 @@ export class Front {
       folder: join(queueDirectory, 'filter'),
       settings: () => this.#settled.configuration,
       local: () => this.#settled.localFilters,
+    });
+    const notices = new NoticeEntrance({
+      filtered: filters.ofNotices,
+      direct: queueEntrance(queue),
+      log: this.#log,
+      policy: () => this.#settled.notices,
     });
     // Counted by service and address, for all listeners together.
     const limits = new ClientLimits(() => performance.now());

@@ -17,6 +17,7 @@ export function outboundMessage(job: DeliveryJob): OutboundMessage {
     ...(bodyType === undefined ? {} : { bodyType }),
     ...(ret === undefined ? {} : { ret }),
     ...(envelopeId === undefined ? {} : { envelopeId }),
+    client: clientOf(job),
     async open() {
       const body = await job.open();
       return {
@@ -27,6 +28,21 @@ export function outboundMessage(job: DeliveryJob): OutboundMessage {
             : buffers(passedOn, body.stream()),
       };
     },
+  };
+}
+
+/** POSTFIX: what a program of this machine handed in has no client. */
+function clientOf({ queueId, envelope }: DeliveryJob): NonNullable<OutboundMessage['client']> {
+  const { client, helo, protocol } = envelope;
+  if (protocol === 'local') return { ident: queueId, source: 'LOCAL' };
+  return {
+    name: client.name,
+    address: client.address,
+    port: client.port === 0 ? '' : String(client.port),
+    protocol,
+    helo,
+    ident: queueId,
+    source: envelope.localHeaders === true ? 'LOCAL' : 'REMOTE',
   };
 }
 

@@ -118,6 +118,7 @@ function clientSettingsOf(s: PostfixSettings, protocol: 'smtp' | 'lmtp'): Client
     neverSendEhlo: protocol === 'smtp' && s.bool('smtp_never_send_ehlo'),
     skip5xxGreeting: s.bool(name('skip_5xx_greeting')),
     skipQuitResponse: s.bool(name('skip_quit_response')),
+    sendXforward: s.bool(name('send_xforward_command')),
     discardKeywords: words(
       s.list(protocol === 'lmtp' ? 'lmtp_discard_lhlo_keywords' : 'smtp_discard_ehlo_keywords'),
     ),

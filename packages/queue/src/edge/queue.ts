@@ -16,7 +16,7 @@ import type { Deliverer, MessageBody, QueueClock, Resolve, Route } from '../port
 import { parseQueueId } from '../queue-id.ts';
 import type { QueuedMessage } from '../schedule-store.ts';
 import { QueueError } from '../ports.ts';
-import { Notifier } from '../notifier.ts';
+import { Notifier, type NoticeWriter } from '../notifier.ts';
 import { isExpanded } from '../expanded.ts';
 import { Scheduler } from '../scheduler.ts';
 import { defaultQueueSettings } from '../settings.ts';
@@ -38,6 +38,8 @@ export interface QueueOptions {
   readonly resolve: Resolve;
   readonly route?: Route;
   readonly deliverer: Deliverer;
+  /** How notifications come in; straight into the queue by default. What it rejects is notified of later. */
+  beginNotice?(envelope: QueueEnvelope): Promise<NoticeWriter>;
   /** The thread's compiled entry; from sources it is found by itself. */
   readonly threadUrl?: URL;
   /** A thread that `startQueueThread` started, in place of one from `threadUrl`. */
@@ -127,7 +129,7 @@ export class Queue {
     const { log, deliverer, resolve } = options;
     const settings = (): QueueSettings => this.#settings;
     const notifier = new Notifier({
-      begin: (envelope) => this.begin(envelope),
+      begin: (envelope) => options.beginNotice?.(envelope) ?? this.begin(envelope),
       openBody: (message) => this.#reader.openBody(message),
       clock,
       log,

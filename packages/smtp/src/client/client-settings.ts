@@ -39,6 +39,8 @@ export interface ClientSettings {
   readonly neverSendEhlo: boolean;
   readonly skip5xxGreeting: boolean;
   readonly skipQuitResponse: boolean;
+  /** smtp_send_xforward_command. */
+  readonly sendXforward: boolean;
   /** smtp_discard_ehlo_keywords, in lower case. */
   readonly discardKeywords: ReadonlySet<string>;
   readonly lineLengthLimit: number;
@@ -125,6 +127,7 @@ export function defaultClientSettings(myhostname: string): ClientSettings {
     neverSendEhlo: false,
     skip5xxGreeting: true,
     skipQuitResponse: true,
+    sendXforward: false,
     discardKeywords: new Set(),
     lineLengthLimit: 998,
     mxAddressLimit: 5,

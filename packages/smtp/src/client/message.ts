@@ -1,5 +1,7 @@
 // A message to be sent on, as the sending side sees it.
 
+import type { ForwardedClient } from './xforward.ts';
+
 export interface OutboundRecipient {
   readonly index: number;
   readonly address: string;
@@ -25,6 +27,8 @@ export interface OutboundMessage {
   readonly ret?: 'FULL' | 'HDRS';
   /** Decoded. */
   readonly envelopeId?: string;
+  /** Whom it came from, for servers that are told (XFORWARD). */
+  readonly client?: ForwardedClient;
   /** Nothing is to be sent: only whether it would be taken is asked. */
   readonly probe?: true;
   /** Throws when the octets cannot be read. */

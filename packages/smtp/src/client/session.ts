@@ -265,7 +265,10 @@ export class ClientSession {
       dialogue.dirty = false;
       return this.#refuseAll(message, noUtf8(hostName));
     }
-    const transaction = new OutboundTransaction({ dialogue, features, settings, hostName }, message);
+    const transaction = new OutboundTransaction(
+      { dialogue, features, settings, hostName, note: this.#options.note },
+      message,
+    );
     const { results } = transaction;
     try {
       await transaction.run(body);

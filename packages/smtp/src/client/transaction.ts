@@ -13,12 +13,15 @@ import { type Failure, refusedBy, resultOf, SendError, type SendResult, temporar
 import { OutgoingLines } from './outgoing-lines.ts';
 import { type ServerReply, showReply } from './reply-reader.ts';
 import { formatMail, formatRcpt, type ServerFeatures } from './server-features.ts';
+import { xforwardLines } from './xforward.ts';
 
 export interface TransactionServer {
   readonly dialogue: Dialogue;
   readonly features: ServerFeatures;
   readonly settings: ClientSettings;
   readonly hostName: string;
+  /** A line for the log. */
+  note(text: string): void;
 }
 
 export class OutboundTransaction {
@@ -29,6 +32,20 @@ export class OutboundTransaction {
   constructor(server: TransactionServer, message: OutboundMessage) {
     this.#server = server;
     this.#message = message;
+  }
+
+  /** POSTFIX: a server that will not hear it gets the message nevertheless. */
+  async #forward(): Promise<void> {
+    const { dialogue, features, settings, hostName, note } = this.#server;
+    const { client } = this.#message;
+    const offered = features.get('XFORWARD');
+    if (!settings.sendXforward || offered === undefined || client === undefined) return;
+    const phase = { name: 'sending XFORWARD', timeout: settings.timeouts.mail };
+    for (const line of xforwardLines(offered, client)) {
+      const reply = await dialogue.command(line, phase);
+      if (reply.code >= 300)
+        note(`host ${hostName} said: ${showReply(reply)} (in reply to XFORWARD command)`);
+    }
   }
 
   async run(body: OutboundBody): Promise<void> {
@@ -43,6 +60,7 @@ export class OutboundTransaction {
     const ask = (line: string, phase: Phase): Promise<ServerReply> =>
       pipelined ? dialogue.read(phase) : dialogue.command(line, phase);
 
+    await this.#forward();
     const mailLine = formatMail(message, features);
     if (pipelined) {
       // RFC 2920 §3.1: MAIL, all RCPTs and DATA in one go; the replies come in their order.

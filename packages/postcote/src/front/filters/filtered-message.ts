@@ -13,7 +13,7 @@ import {
   MAX_HEADER,
   type Verdict,
 } from '@postcote/milter';
-import type { CheckTable } from '@postcote/cleanup';
+import { type CheckTable, redirectedFrom } from '@postcote/cleanup';
 import { MessageRefused } from '@postcote/smtp';
 import type { Log } from '@postcote/wire';
 import { type HeaderEffects, MilterHeaderChecks } from './header-checks.ts';
@@ -253,9 +253,8 @@ function withEffects(
   effects: HeaderEffects | undefined,
 ): EditableEnvelope['recipients'] {
   if (effects?.redirect !== undefined) {
-    // It keeps the name of the last of them, as X-Original-To shows.
-    const last = recipients.at(-1);
-    const original = last?.original ?? last?.address ?? effects.redirect;
+    const replaced = redirectedFrom(recipients);
+    const original = replaced?.original ?? replaced?.address ?? effects.redirect;
     return [{ address: effects.redirect, original }];
   }
   if (effects === undefined || effects.copies.length === 0) return recipients;

@@ -21,6 +21,8 @@ import type { FilterStageOptions } from './session-filter.ts';
 
 export interface LocalFilterOptions extends FilterStageOptions {
   readonly myhostname: () => string;
+  /** Of a message that filters refuse: see `FilteredMessageOptions`. */
+  refuse(reply: string, envelope: InnerEnvelope): InnerEnvelope;
   /** As they are now; undefined: local mail is not filtered. */
   settings(): FilterSettings | undefined;
 }
@@ -36,7 +38,7 @@ export class LocalFilter implements Entrance {
   }
 
   async begin(envelope: InnerEnvelope): Promise<EnteringMessage> {
-    const { next, log, openBody, limits, settings, myhostname } = this.#options;
+    const { next, log, openBody, limits, settings, myhostname, refuse } = this.#options;
     const inner = await next.begin(envelope);
     const filters = settings();
     if (filters === undefined || envelope.discard === true) return inner;
@@ -62,13 +64,13 @@ export class LocalFilter implements Entrance {
           milters.end();
         }
       },
-      refuse: refuseLocal,
+      refuse,
     });
   }
 }
 
 /** POSTFIX: cleanup(8) bounces what pickup(8) brings, and leaves with it what may be taken later. */
-function refuseLocal(reply: string, envelope: InnerEnvelope): InnerEnvelope {
+export function returnRefused(reply: string, envelope: InnerEnvelope): InnerEnvelope {
   const reason = reply.slice(4).split('\r\n')[0] ?? '';
   if (!reply.startsWith('5')) throw new AcceptError('unavailable', `refused for now by a milter: ${reason}`);
   const { hold: _, ...rest } = envelope;

@@ -3,10 +3,11 @@
 import { mkdir } from 'node:fs/promises';
 import { BodySpool } from '@postcote/milter/edge';
 import type { LoadedConfiguration } from '@postcote/config/edge';
+import { MessageRefused } from '@postcote/smtp';
 import type { Log } from '@postcote/wire';
 import type { Entrance } from '../cleanup-entrance.ts';
 import type { FilterSettings } from './filter-settings.ts';
-import { LocalFilter } from './local-filter.ts';
+import { LocalFilter, returnRefused } from './local-filter.ts';
 import { type FilterLimits, SessionFilter } from './session-filter.ts';
 
 export interface FilterStagesOptions {
@@ -21,6 +22,8 @@ export interface FilterStagesOptions {
 export class FilterStages {
   readonly ofSessions: Entrance;
   readonly ofLocalMail: Entrance;
+  /** Of mail that the server writes itself. */
+  readonly ofNotices: Entrance;
 
   static async open(options: FilterStagesOptions): Promise<FilterStages> {
     await mkdir(options.folder, { recursive: true, mode: 0o700 });
@@ -43,10 +46,17 @@ export class FilterStages {
       },
     };
     this.ofSessions = new SessionFilter(common);
-    this.ofLocalMail = new LocalFilter({
+    const ofLocal = {
       ...common,
       settings: local,
       myhostname: () => settings().postfix.string('myhostname'),
+    };
+    this.ofLocalMail = new LocalFilter({ ...ofLocal, refuse: returnRefused });
+    this.ofNotices = new LocalFilter({
+      ...ofLocal,
+      refuse(reply) {
+        throw new MessageRefused(reply);
+      },
     });
   }
 }
