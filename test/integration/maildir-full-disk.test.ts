@@ -99,4 +99,33 @@ describe.skipIf(missing !== undefined)(`Maildir on a full disk${missing ? ` (${m
     await inbox.refresh();
     expect(inbox.records).toHaveLength(4);
   });
+
+  it('shows what is there on a read-only file system, refuses the rest, and goes on when it is writable again', async () => {
+    const uid = await append(100);
+    await deliver(50);
+    await store.close();
+    execFileSync('mount', ['-o', 'remount,ro', root]);
+    try {
+      store = openMaildirStore({ root, allowRoot: true, lockTimeoutMs: 500 });
+      const inbox = await store.open('INBOX');
+      expect((await inbox.message(uid)?.read())?.length).toBe(100);
+      expect(inbox.records.map((r) => r.uid)).toContain(uid);
+      const refused = { code: 'noPermission' };
+      await expect(append(10)).rejects.toMatchObject(refused);
+      await expect(deliver(10)).rejects.toMatchObject(refused);
+      await expect(inbox.store([uid], { mode: 'add', flags: ['\\Flagged'] })).rejects.toMatchObject(refused);
+      await expect(inbox.expunge([uid])).rejects.toMatchObject(refused);
+      await expect(store.create('New')).rejects.toMatchObject(refused);
+      await inbox.refresh();
+      expect((await inbox.message(uid)?.read())?.length).toBe(100);
+      await inbox.close();
+    } finally {
+      execFileSync('mount', ['-o', 'remount,rw', root]);
+    }
+    await append(10);
+    const inbox = await store.open('INBOX');
+    expect(inbox.records).toHaveLength(3);
+    expect(inbox.records[0]?.uid).toBe(uid);
+    await inbox.close();
+  });
 });
