@@ -153,7 +153,7 @@ export class Notifying {
     if (entry.subscribed) words.push('\\Subscribed');
     if (!entry.exists) words.push('\\NonExistent');
     else if (!entry.selectable) words.push('\\Noselect');
-    return `* LIST (${words.join(' ')}) "/" ${this.#core.formatName(entry.name)}\r\n`;
+    return `* LIST (${words.join(' ')}) ${this.#core.separator} ${this.#core.formatName(entry.name)}\r\n`;
   }
 
   #lookAtNamesLater(): void {
