@@ -39,8 +39,10 @@ export class Dialogue {
   #waiting: { resolve(reply: ServerReply): void; reject(error: SendError): void } | undefined;
   #phase: Phase;
   #ended: SendError | undefined;
-  /** Something was begun that did not end, or the server said that it closes: no other message goes this way. */
+  /** Something was begun that did not end: no other message goes this way. */
   dirty = false;
+  /** The server said that it closes (421): neither does one then. */
+  closing = false;
 
   constructor(host: DialogueHost, first: Phase, options: DialogueOptions) {
     this.#host = host;
@@ -138,7 +140,7 @@ export class Dialogue {
     if (read === undefined) return;
     this.#waiting = undefined;
     if (read.kind === 'reply') {
-      if (read.reply.code === 421) this.dirty = true;
+      if (read.reply.code === 421) this.closing = true;
       waiting.resolve(read.reply);
       return;
     }

@@ -143,6 +143,16 @@ describe.each([false, true])('a session (byte by byte: %s)', (oneByOne) => {
     expect(session.usable).toBe(true);
   });
 
+  it('does not use a session again whose server says that it closes, also after the last word about a message', async () => {
+    const replies = [GREETING, PLAIN, '250 ok\n', '250 ok\n', '250 ok\n', '354 go\n'];
+    const { shown, session } = await converse([...replies, '421 4.3.2 closing\n'], { oneByOne });
+    expect(shown).toEqual([
+      expect.stringMatching(/^0 deferred 4\.3\.2 /),
+      expect.stringMatching(/^1 deferred 4\.3\.2 /),
+    ]);
+    expect(session.usable).toBe(false);
+  });
+
   it('groups commands with PIPELINING, and passes DSN, SIZE and BODY on', async () => {
     const { shown, host } = await converse(
       [GREETING, PIPELINING, '250 ok\n250 ok\n250 ok\n354 go\n', '250 taken\n'],

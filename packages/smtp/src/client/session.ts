@@ -68,7 +68,8 @@ export class ClientSession {
 
   /** Whether another message may be sent on it. */
   get usable(): boolean {
-    return !this.#dialogue.isOver && !this.#dialogue.dirty && this.#dialogue.pending === 0;
+    const { isOver, dirty, closing, pending } = this.#dialogue;
+    return !isOver && !dirty && !closing && pending === 0;
   }
 
   get tls(): ClientTls | undefined {
