@@ -34,7 +34,10 @@ async function look(world: World, account: Account, folders: readonly string[]):
       .filter((line) => line.startsWith('* '))
       .map((line) => line.replace(/ ?\\Unmarked| ?\\Marked/g, ''))
       .toSorted();
-  const list = listed(await imap.command('LIST "" "*"'));
+  // Uses that nobody configured are ours to name (docs/differences.md).
+  const list = listed(await imap.command('LIST "" "*"')).map((line) =>
+    line.replace(/ \\(?:Archive|Drafts|Junk|Sent|Trash)\b/, ''),
+  );
   const subscribed = listed(await imap.command('LSUB "" "*"'));
   const seen: Record<string, SeenFolder> = {};
   for (const folder of folders) {
