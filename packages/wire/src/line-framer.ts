@@ -36,6 +36,10 @@ export class LineFramer {
       this.#owned = false;
       return;
     }
+    if (this.#dropped > 0 && this.pending === this.#maxLength + 1 && chunk.indexOf(LF) === -1) {
+      this.#dropMore(chunk);
+      return;
+    }
     const rest = this.#buffer.subarray(this.#start);
     this.#scanned -= this.#start;
     this.#buffer = Buffer.concat([rest, chunk]);
@@ -101,6 +105,14 @@ export class LineFramer {
     this.#start = 0;
     this.#scanned = 0;
     this.#dropped = 0;
+  }
+
+  /** More of a line that is too long: its last octet is all that can matter. No memory is taken for it. */
+  #dropMore(chunk: Uint8Array): void {
+    this.keep();
+    this.#buffer[this.#buffer.length - 1] = chunk[chunk.length - 1] as number;
+    this.#scanned = this.#buffer.length;
+    this.#dropped += chunk.length;
   }
 
   #dropExcess(): void {
