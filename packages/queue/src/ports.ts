@@ -110,6 +110,11 @@ export interface Deliverer {
   deliver(job: DeliveryJob): Promise<readonly DeliveryResult[]>;
 }
 
+/** Somebody removed the message while it was on its way to be delivered. */
+export class MessageGone extends Error {
+  override readonly name = 'MessageGone';
+}
+
 /** `noSpace` is 452 4.3.1, `loop` 451 4.6.0, `unavailable` 451 4.3.0. Nothing was kept. */
 export class QueueError extends Error {
   override readonly name = 'QueueError';

@@ -20,7 +20,13 @@ import { groupByDestination, keepFailure, noResult, programOf } from './destinat
 import type { Destination, QueuedRecipient } from './envelope.ts';
 import { expandedResult, isExpanded } from './expanded.ts';
 import { formatDeliveryLine } from './log-lines.ts';
-import type { Deliverer, DeliveryJob, DeliveryResult, QueueClock } from './ports.ts';
+import {
+  type Deliverer,
+  type DeliveryJob,
+  type DeliveryResult,
+  MessageGone,
+  type QueueClock,
+} from './ports.ts';
 import { type Notices, wantsSuccess } from './notifier.ts';
 import { isExpired, nextAttempt, warningIsDue } from './schedule.ts';
 import type { DuePlace, QueuedMessage, ScheduleStore, Settlement } from './schedule-store.ts';
@@ -300,8 +306,13 @@ export class Scheduler {
       results = await deliverer.deliver(this.#describeJob(job));
       this.#learn(job.destination, results);
     } catch (error) {
-      log('error', program, `${job.active.message.queueId}: delivery failed: ${describe(error)}`);
-      this.#noteTransportDown(job.destination, describe(error));
+      const text = `${job.active.message.queueId}: delivery failed: ${describe(error)}`;
+      // Deleted by an administrator in the last moment: nobody's fault, least of all the transport's.
+      if (error instanceof MessageGone) log('info', program, text);
+      else {
+        log('error', program, text);
+        this.#noteTransportDown(job.destination, describe(error));
+      }
     }
     this.#slowDown(job.destination, 'destination');
     this.#jobDone(job, results, program, started);

@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MessageEnvelope, Notify, QueuedRecipient, RecipientPart } from '../envelope.ts';
 import { isExpanded } from '../expanded.ts';
-import type { MessageBody, Route } from '../ports.ts';
+import { type MessageBody, MessageGone, type Route } from '../ports.ts';
 import type { DueWindow, QueuedMessage, ScheduleStore, Settlement } from '../schedule-store.ts';
 import type { KnownMessage, QueueCounts, StoredMessage, StoredRecipient } from './protocol.ts';
 import { storedRecipient } from './intake.ts';
@@ -88,11 +88,17 @@ export class QueueReader implements ScheduleStore {
   async openBody(message: QueuedMessage): Promise<MessageBody> {
     if (message.spool !== null) {
       const path = join(this.#spoolFolder, message.spool);
-      await access(path);
+      try {
+        await access(path);
+      } catch (error) {
+        // Removed together with its row; a file that is missing alone is damage.
+        if ((await this.message(message.id)) === undefined) throw gone(error);
+        throw error;
+      }
       return spooledBody(path, message.size);
     }
     const octets = await this.#store.read({ kind: 'body', id: message.id });
-    if (!(octets instanceof Uint8Array)) throw new Error('the message is no longer in the queue');
+    if (!(octets instanceof Uint8Array)) throw gone();
     return { kind: 'octets', size: octets.length, octets };
   }
 
@@ -137,4 +143,8 @@ function readRecipient(stored: StoredRecipient): QueuedRecipient {
     destination: { transport: stored.transport, nexthop: stored.nexthop },
     ...details,
   };
+}
+
+function gone(cause?: unknown): MessageGone {
+  return new MessageGone('the message is no longer in the queue', { cause });
 }
