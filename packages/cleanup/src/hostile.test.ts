@@ -1,5 +1,5 @@
-// Messages that are made to hurt whoever reads them: each costs processor time in proportion to its size, holds no more
-// memory than one field and one line, and never keeps the thread for long where it has a chance to give it up.
+// Messages that are made to hurt whoever reads them: each costs processor time in proportion to its size, and never keeps
+// the thread for long where it has a chance to give it up. Memory is not measured here.
 
 import { describe, expect, it } from 'vitest';
 import { CleanupStream } from './cleanup-stream.ts';

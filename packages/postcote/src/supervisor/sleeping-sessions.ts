@@ -116,7 +116,11 @@ export class SleepingSessions {
     for (const { session, socket, said, onClose, stopKeepalive } of user.sleepers) {
       stopKeepalive();
       socket.off('close', onClose);
-      if (socket.destroyed) continue;
+      if (socket.destroyed) {
+        // It left in this very turn, and nobody will hear of it any more.
+        this.#logEnd(account, session);
+        continue;
+      }
       const more = releaseSocket(socket);
       woken.push({ session, socket, said: Buffer.concat([said, more]).toString('base64') });
     }
@@ -167,10 +171,14 @@ export class SleepingSessions {
     }, RETRY);
   }
 
+  #logEnd({ name }: Account, { closedLine }: SleepingSession): void {
+    this.#options.log('info', 'dovecot', `imap(${name})${closedLine}`);
+  }
+
   #left(user: User, sleeper: Sleeper): void {
     sleeper.stopKeepalive();
     user.sleepers.delete(sleeper);
-    this.#options.log('info', 'dovecot', `imap(${user.account.name})${sleeper.session.closedLine}`);
+    this.#logEnd(user.account, sleeper.session);
     if (user.sleepers.size > 0 || this.#users.get(user.account.name) !== user) return;
     this.#users.delete(user.account.name);
     user.watch.stop();
